@@ -1,0 +1,1 @@
+"""Settings and telemetry: what an operator may change and what an operator sees."""
