@@ -22,7 +22,7 @@ DEAD_LETTER_CLASSES: Final[Mapping[DeadLetterClass, str]] = MappingProxyType(
         "malformed": "The event breaks its schema; the cause names field and reason. Mend the sender, then replay.",
         "unknown_type": "No part of the hub handles this event type on this topic.",
         "conflict": "The same id or version came before with other content; the first stands.",
-        "not_allowed": "The sender may not do this: a foreign unit or kind, or an unblocking without staff and presence.",
+        "not_allowed": "The sender may not do this: a foreign unit or kind, an unblocking without staff or presence.",
         "not_a_recipient": "A read receipt by somebody who is no recipient of the document; it counts for nothing.",
         "too_large": "The event, or a part of it, exceeds a named limit.",
         "unknown_document": "An answer or receipt about a document or delivery that the hub does not know.",

@@ -170,7 +170,7 @@ PersonId = Annotated[
     str,
     StringConstraints(max_length=32),
     AfterValidator(_person),
-    WithJsonSchema({"type": "string", "maxLength": 32, "description": "personnummer, samordningsnummer or reservnummer"}),
+    WithJsonSchema({"type": "string", "maxLength": 32, "description": "a person id; 12 digits, or a form of it"}),
 ]
 """A person id as it comes in, normalised to 12 characters."""
 
