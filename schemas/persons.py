@@ -13,9 +13,10 @@ Errors are `ValueError` whose text names the reason and never the number: they e
 """
 
 import re
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 Kind = Literal["personnummer", "samordningsnummer", "reservnummer"]
 
@@ -54,7 +55,7 @@ def normalise(text: str, today: date | None = None) -> str:
     stripped = text.strip().upper()
     if found := _ORDINARY.fullmatch(stripped):
         century, birth, sign, last = found.groups()
-        return _checked(f"{century or _century(birth, sign == '+', today or date.today())}{birth}{last}")
+        return _checked(f"{century or _century(birth, sign == '+', today or _today())}{birth}{last}")
     if found := _STOCKHOLM.fullmatch(stripped):
         return _checked("".join(found.groups()))
     if found := _NRID.fullmatch(stripped):
@@ -144,6 +145,10 @@ def _national_reserve(series: str, birth: str, last: str) -> str:
     if not possible:
         raise ValueError("has an impossible series or birth date for a national reserve number")
     return f"{series}{birth}{last}"
+
+
+def _today() -> date:
+    return datetime.now(ZoneInfo("Europe/Stockholm")).date()
 
 
 def _century(birth: str, hundred: bool, today: date) -> str:
