@@ -1,11 +1,13 @@
 """Lanes: a worker's batches, side by side by partition, each lane with a handle (and a ledger connection) of its own.
 
-A lane takes everything that waits for it, over topics and partitions, up to `records_max`, and hands it to its handle once: small batches
-become one transaction, so the load sets the size of the transaction and not a timer. The handle returns when the ledger has committed,
-with the delivery of the outputs as an awaitable; the lane begins the next transaction while up to `deliveries_max` deliveries are under
-way. Batches are acknowledged after their delivery, in whatever order those end: the transport commits only prefixes.
+A lane takes everything that waits for it, over topics and partitions, up to `records_max`, and hands it to its handle
+once: small batches become one transaction, so the load sets the size of the transaction and not a timer. The handle
+returns when the ledger has committed, with the delivery of the outputs as an awaitable; the lane begins the next
+transaction while up to `deliveries_max` deliveries are under way. Batches are acknowledged after their delivery, in
+whatever order those end: the transport commits only prefixes.
 
-A lane never skips and never repeats. Whatever raises goes to `on_failure`, once, which ends the process (`HubApp.fail`); the lanes stand still after it.
+A lane never skips and never repeats. Whatever raises goes to `on_failure`, once, which ends the process
+(`HubApp.fail`); the lanes stand still after it.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ class Lanes:
         self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
 
     def _fail(self, error: BaseException) -> None:
@@ -76,7 +80,12 @@ class Lanes:
 
 class _Lane:
     def __init__(
-        self, handle: Handle, slots: asyncio.Semaphore, fail: Callable[[BaseException], None], records_max: int, queue_records_max: int
+        self,
+        handle: Handle,
+        slots: asyncio.Semaphore,
+        fail: Callable[[BaseException], None],
+        records_max: int,
+        queue_records_max: int,
     ) -> None:
         self._handle = handle
         self._slots = slots
@@ -119,7 +128,8 @@ class _Lane:
         try:
             while True:
                 await self._filled.wait()
-                await self._slots.acquire()  # before taking: what comes while all deliveries are under way joins this transaction
+                # Before taking: what comes while all deliveries are under way joins this transaction.
+                await self._slots.acquire()
                 batches = self._take()
                 delivery = asyncio.ensure_future(await self._handle(batches))
                 settling = asyncio.create_task(self._settle(delivery, batches))

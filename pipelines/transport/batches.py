@@ -1,8 +1,8 @@
 """What an agent gets: the records of one partition that one fetch brought, as they came, with their acknowledgement.
 
-The acknowledgement travels with the records, so that whoever finishes them needs to know nothing about Faust or offsets.
-Records are aiokafka's `ConsumerRecord`: `topic, partition, offset, timestamp (ms), timestamp_type (0 create, 1 append), key, value,
-headers`, bytes undecoded. They are personal data: no `repr` here shows them.
+The acknowledgement travels with the records, so that whoever finishes them needs to know nothing about Faust or
+offsets. Records are aiokafka's `ConsumerRecord`: `topic, partition, offset, timestamp (ms), timestamp_type (0 create,
+1 append), key, value, headers`, bytes undecoded. They are personal data: no `repr` here shows them.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """What leaves the hub for Kafka, many at a time, and known to have arrived.
 
-`OutputProducer.send_many` takes outputs for any topics and answers when the broker has acknowledged every one (idempotent, acks=all) or raises.
-aiokafka's `send` costs a future and 12 µs a record, `send_batch` a fifth; but it lets only one batch a partition wait, and does not keep callers in
-order while they wait for that place. So there is one queue a partition here, and one task that moves them: a partition has at most one
-batch under way, what comes meanwhile goes together into the next. Outputs of one partition leave in the order of the calls, and within a
-call in the order given.
+`OutputProducer.send_many` takes outputs for any topics and answers when the broker has acknowledged every one
+(idempotent, acks=all) or raises. aiokafka's `send` costs a future and 12 µs a record, `send_batch` a fifth; but it
+lets only one batch a partition wait, and does not keep callers in order while they wait for that place. So there is
+one queue a partition here, and one task that moves them: a partition has at most one batch under way, what comes
+meanwhile goes together into the next. Outputs of one partition leave in the order of the calls, and within a call in
+the order given.
 
-After a failed delivery the producer is finished: its sequence numbers no longer fit what the broker has. Make a new one, or a new process.
-Works without Faust (timers, registers, relay) and under it (`driver.Producer`).
+After a failed delivery the producer is finished: its sequence numbers no longer fit what the broker has. Make a new
+one, or a new process. Works without Faust (timers, registers, relay) and under it (`driver.Producer`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -34,7 +34,7 @@ _PARTITION_CACHE = 65_536
 
 
 class Output(NamedTuple):
-    """One record to publish. The partition follows `partition_key`, else `key`, as Java's default partitioner has it."""
+    """One record to publish. Its partition follows `partition_key`, else `key`, as in Java's default partitioner."""
 
     topic: str
     key: bytes
@@ -158,14 +158,16 @@ class OutputProducer:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
 
     def send_many(self, outputs: Sequence[Output]) -> asyncio.Future[None]:
         """Begin to publish; the order of calls is the order in each partition.
 
-        The future is done when the broker has all of them. Raises through it `OutputTooLarge` (nothing was sent) or `DeliveryFailed`
-        (some of them may have been delivered; send all again, by another producer, with the same ids).
+        The future is done when the broker has all of them. Raises through it `OutputTooLarge` (nothing was sent) or
+        `DeliveryFailed` (some of them may have been delivered; send all again, by another producer, with the same ids).
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._failure is not None:
@@ -222,7 +224,7 @@ class OutputProducer:
                 self._ready.add(queue)
 
     async def _ship(self, queue: _Queue) -> None:
-        """One batch of what waits. A record that is larger than a batch goes alone: a builder always takes its first."""
+        """One batch of what waits. A record larger than a batch goes alone: a builder always takes its first."""
         batch = self._producer.create_batch()
         append = batch.append
         complete: list[_Call] = []
@@ -285,7 +287,6 @@ def _size_bytes(output: Output) -> int:
 
 
 def _delivery_failed(topic: str, cause: BaseException | None) -> DeliveryFailed:
-    name = "cancelled" if cause is None else type(cause).__name__
-    failure = DeliveryFailed(f"{topic}: {name}" + ("" if isinstance(cause, KafkaError) or cause is None else " (unexpected)"))
+    failure = DeliveryFailed(f"{topic}: {'cancelled' if cause is None else type(cause).__name__}")
     failure.__cause__ = cause
     return failure

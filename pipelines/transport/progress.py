@@ -1,4 +1,5 @@
-"""Which offsets may be committed: the longest acknowledged prefix of each partition (theory: `pipelines/transport/__init__.py`, rules 1–3).
+"""Which offsets may be committed: the longest acknowledged prefix of each partition (theory:
+`pipelines/transport/__init__.py`, rules 1–3).
 
 Opened in the consumer's thread, acknowledged in the main one: hence the lock. Every operation costs O(1) a chunk.
 """

@@ -1,6 +1,8 @@
-"""A Faust worker of ours: an app on the batch transport with everything else of Faust switched off, and a way to run it that ends well or at once.
+"""A Faust worker of ours: an app on the batch transport with everything else of Faust switched off, and a way to run
+it that ends well or at once.
 
-Faust's own `Worker` is not used: at log level WARN it puts a spinner on the root logger and everything to DEBUG, and it waits seconds to close.
+Faust's own `Worker` is not used: at log level WARN it puts a spinner on the root logger and everything to DEBUG, and
+it waits seconds to close.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from faust.types import AgentT
 
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.batches import PartitionLag
-from pipelines.transport.driver import BatchSchema, BatchStream, Consumer, Producer
+from pipelines.transport.consumer import Consumer
+from pipelines.transport.driver import BatchSchema, BatchStream, NoTables, Producer
 from pipelines.transport.outputs import MESSAGE_BYTES_MAX, OutputProducer
 
 log = logging.getLogger("hub.transport")
@@ -93,7 +96,7 @@ class HubApp(faust.App):
 
 
 def end_process(error: BaseException) -> NoReturn:
-    """One line, then exit 70 without unwinding: what an orderly shutdown would do after a fault is commit, wait and hang."""
+    """One line, then exit 70 without unwinding: an orderly shutdown after a fault would commit, wait and hang."""
     log.critical("worker_failed", extra={"cause": type(error).__name__}, exc_info=error)
     for handler in logging.getLogger().handlers:
         handler.flush()
@@ -128,6 +131,7 @@ def make_app(settings: WorkerSettings, *, on_failure: Callable[[BaseException], 
         broker_request_timeout=40.0,
         broker_rebalance_timeout=settings.rebalance_s,
         Stream=BatchStream,
+        TableManager=NoTables,
     )
     app.conf.hub = settings
     app.conf.hub_on_failure = on_failure
@@ -135,9 +139,10 @@ def make_app(settings: WorkerSettings, *, on_failure: Callable[[BaseException], 
 
 
 async def serve(app: HubApp, *, ready: Callable[[], None] | None = None, stop: asyncio.Event | None = None) -> None:
-    """Run until SIGTERM or SIGINT (or `stop`), then finish what was begun, commit, and go. `ready` is called once records can flow.
+    """Run until SIGTERM or SIGINT (or `stop`), then finish what was begun, commit, and go.
 
-    Lanes must go on until this returns. Ends the process with status 70 when the stop takes longer than `stop_s_max`.
+    `ready` is called once records can flow. Lanes must go on until this returns. The process ends with status 70 when
+    the stop takes longer than `stop_s_max`.
     """
     stop = asyncio.Event() if stop is None else stop
     loop = asyncio.get_running_loop()
