@@ -1,0 +1,314 @@
+"""The only reader of the environment: `hub.toml`, then HUB__SECTION__KEY, then the few HUB_ variables below.
+
+Checked once, here; inside, settings are frozen. An unknown key is an error that names it: a misspelt limit must not
+silently be the default. Everything a part needs is on `Settings`; nobody else asks where a file or a port is.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from config.policy import LimitKeys, SourceTable, Table, UnitsFile, build
+from config.ports import WORKERS_MAX, Ports, ports
+from config.secrets import password, secret
+from schemas.policy import Policy
+
+SECTION_PREFIX: Final = "HUB__"
+VARIABLES: Final = {
+    "HUB_KAFKA": "an existing Kafka: host:port, more divided by commas",
+    "HUB_POSTGRES": "an existing PostgreSQL 18: postgresql://user:password@host:port/database",
+    "HUB_DIR": "where the running hub keeps its data (var)",
+    "HUB_PORT_BASE": "the first port; the others follow from it",
+    "HUB_CLOCK_SPEED": "sandbox only: hub seconds in a second",
+    "HUB_CONFIG": "the directory of hub.toml and units.toml",
+}
+
+PortBase = Annotated[int, Field(ge=1024, le=65_000)]
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class SettingsError(Exception):
+    """The settings do not stand. The text names each key and what is wrong with it, one a line."""
+
+
+class HubTable(Table):
+    sender: Annotated[str, Field(pattern=r"^\d{10}(\d{2})?$")] = "162321000016"
+    key_version: Positive = 1
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class WorkersTable(Table):
+    count: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 2
+    lanes: Annotated[int, Field(ge=1, le=12)] = 2
+    batch_records: Annotated[int, Field(ge=1, le=5_000)] = 500
+    session_seconds: Annotated[int, Field(ge=6, le=300)] = 10
+    timer_rows: Annotated[int, Field(ge=1, le=5_000)] = 500
+    outbox_rows: Annotated[int, Field(ge=1, le=5_000)] = 500
+
+
+class IntakeTable(Table):
+    body_bytes_max: Positive = 8 * 1024 * 1024
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    attachment_bytes_max: Positive = 5 * 1024 * 1024
+    attachments_max: Positive = 20
+    bytes_in_flight_max: Positive = 64 * 1024 * 1024
+    requests_in_flight_max: Positive = 256
+    kafka_timeout_seconds: Seconds = 20
+    read_timeout_seconds: Seconds = 30
+
+
+class KafkaTable(Table):
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    durable: bool = True
+    heap_mib: Annotated[int, Field(ge=192, le=65_536)] = 256
+
+
+class PostgresTable(Table):
+    pool_max: Annotated[int, Field(ge=1, le=100)] = 8
+    statement_timeout_seconds: Seconds = 60
+
+
+class AuthTable(Table):
+    issuer: str = ""
+    jwks_url: str = ""
+    audience: str = "hub"
+    certificates: dict[str, str] = Field(default_factory=dict)
+
+
+class TlsTable(Table):
+    certificate_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+
+
+class RivtaSource(Table):
+    url: str
+
+
+class RivtaTable(Table):
+    sources: dict[str, RivtaSource] = Field(default_factory=dict)
+
+
+class RegisterTable(Table):
+    url: str = ""
+    timeout_seconds: Seconds = 10
+    concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
+
+
+class SandboxTable(Table):
+    enabled: bool = True
+    clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
+
+
+class SampleTable(Table):
+    documents: Annotated[int, Field(ge=0, le=10_000_000)] = 1_000
+    seed: int = 1
+
+
+class DeadLettersTable(Table):
+    per_minute_max: Positive = 500
+
+
+class RetentionTable(Table):
+    """Days that rows are kept, by table of the ledger."""
+
+    inbox_days: Positive = 30
+    contents_days: Positive = 400
+    documents_days: Positive = 400
+    print_entries_days: Positive = 400
+    bookings_days: Positive = 400
+    rooms_days: Positive = 60
+    decisions_days: Positive = 400
+    dead_letters_days: Positive = 90
+
+
+class Settings(Table):
+    """Everything an operator may set, checked. `load()` makes one from the files and the environment."""
+
+    hub: HubTable = HubTable()
+    rules: LimitKeys = LimitKeys()
+    sources: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], SourceTable] = Field(default_factory=dict)
+    workers: WorkersTable = WorkersTable()
+    intake: IntakeTable = IntakeTable()
+    kafka: KafkaTable = KafkaTable()
+    postgres: PostgresTable = PostgresTable()
+    auth: AuthTable = AuthTable()
+    tls: TlsTable = TlsTable()
+    rivta: RivtaTable = RivtaTable()
+    register_: RegisterTable = Field(default=RegisterTable(), alias="register")
+    sandbox: SandboxTable = SandboxTable()
+    sample: SampleTable = SampleTable()
+    dead_letters: DeadLettersTable = DeadLettersTable()
+    retention: RetentionTable = RetentionTable()
+
+    units_file: UnitsFile = Field(default=UnitsFile(), exclude=True)
+    dir: Path = Field(default=Path("var"), exclude=True)
+    port_base: PortBase | None = Field(default=None, exclude=True)
+    external_kafka: str | None = Field(default=None, exclude=True)
+    external_postgres: str | None = Field(default=None, exclude=True, repr=False)
+    cache_dir: Path = Field(default=Path.home() / ".cache" / "nordic-care-hub", exclude=True)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the rules read."""
+        return build(self.rules, self.sources, self.units_file)
+
+    @cached_property
+    def ports(self) -> Ports:
+        return ports(self.port_base)
+
+    @property
+    def clock_file(self) -> Path | None:
+        """Where the moved clock stands; None in production, where hub time is wall time."""
+        return self.dir / "clock.json" if self.sandbox.enabled else None
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.dir / "secrets"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.dir / "log"
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Where the parts find Kafka: HUB_KAFKA, else the embedded one."""
+        return self.external_kafka or f"127.0.0.1:{self.ports.kafka}"
+
+    def kafka_password(self) -> str | None:
+        return Path(self.kafka.password_file).read_text().strip() if self.kafka.password_file else None
+
+    def kafka_tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self.kafka.ca_file) if self.kafka.ca_file else None
+
+    def postgres_dsn(self) -> str:
+        """Where the parts find the ledger: HUB_POSTGRES, else the embedded one with the password made for it."""
+        if self.external_postgres:
+            return self.external_postgres
+        return f"postgresql://hub:{password(self.secrets_dir, 'postgres')}@127.0.0.1:{self.ports.postgres}/hub"
+
+    def person_key_secrets(self) -> dict[int, bytes]:
+        """The secrets of the opaque person keys, by version: every one up to the current."""
+        return {v: secret(self.secrets_dir, f"person-key-{v}") for v in range(1, self.hub.key_version + 1)}
+
+    def dead_letter_key(self) -> bytes:
+        return secret(self.secrets_dir, "dead-letters")
+
+    def principal_password(self, principal: str) -> str:
+        """The SASL password of a principal at the embedded Kafka."""
+        return password(self.secrets_dir, f"kafka-{principal}")
+
+    @property
+    def oidc_issuer(self) -> str:
+        return self.auth.issuer or f"http://127.0.0.1:{self.ports.sandbox}/oidc"
+
+    @property
+    def oidc_jwks_url(self) -> str:
+        return self.auth.jwks_url or f"http://127.0.0.1:{self.ports.sandbox}/oidc/jwks"
+
+    @property
+    def register_url(self) -> str:
+        return self.register_.url or f"http://127.0.0.1:{self.ports.sandbox}/spar"
+
+    @property
+    def real_peers(self) -> tuple[str, ...]:
+        """The settings that point at real outside systems; the sandbox refuses to run beside any."""
+        set_ = {"auth.issuer": self.auth.issuer, "register.url": self.register_.url}
+        return tuple(key for key, value in set_.items() if value)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force.
+
+    Raises:
+        SettingsError: naming every key that is unknown or wrong.
+    """
+    env = os.environ if environ is None else environ
+    if unknown := sorted(
+        k for k in env if k.startswith("HUB_") and not k.startswith(SECTION_PREFIX) and k not in VARIABLES
+    ):
+        raise SettingsError(
+            "\n".join(f"{name}: no such variable; known are {', '.join(VARIABLES)}" for name in unknown)
+        )
+    directory = Path(env.get("HUB_CONFIG") or Path(__file__).parent)
+    values = _read(directory / "hub.toml")
+    for name in sorted(k for k in env if k.startswith(SECTION_PREFIX)):
+        _put(values, name, env[name])
+    if "HUB_CLOCK_SPEED" in env:
+        values.setdefault("sandbox", {})["clock_speed"] = env["HUB_CLOCK_SPEED"]
+    if outside := sorted(_NOT_IN_FILES & values.keys()):
+        raise SettingsError("\n".join(f"{key}: no such setting" for key in outside))
+    values["units_file"] = _read(directory / "units.toml")
+    values["dir"] = Path(env.get("HUB_DIR") or "var").absolute()
+    values["cache_dir"] = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nordic-care-hub"
+    for key, variable in _PLAIN.items():
+        if env.get(variable):
+            values[key] = env[variable]
+    try:
+        settings = Settings.model_validate(values)
+        settings.policy  # noqa: B018 - built here, so that units that do not fit are told at once
+    except ValidationError as wrong:
+        raise SettingsError("\n".join(_line(error) for error in wrong.errors())) from None
+    except ValueError as wrong:
+        raise SettingsError(str(wrong)) from None
+    return settings
+
+
+_PLAIN: Final = {"port_base": "HUB_PORT_BASE", "external_kafka": "HUB_KAFKA", "external_postgres": "HUB_POSTGRES"}
+
+_NOT_IN_FILES: Final = frozenset(name for name, field in Settings.model_fields.items() if field.exclude)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that give a part the same settings as `settings`, whatever its own working directory."""
+    given = {"HUB_DIR": str(settings.dir)}
+    if settings.port_base is not None:
+        given["HUB_PORT_BASE"] = str(settings.port_base)
+    if not settings.sandbox.enabled:
+        given["HUB__SANDBOX__ENABLED"] = "false"
+    return given
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: not there") from None
+    except tomllib.TOMLDecodeError as wrong:
+        raise SettingsError(f"{path.name}: {wrong}") from None
+
+
+def _put(values: dict[str, Any], name: str, text: str) -> None:
+    """HUB__RULES__UNREAD_HOURS=72 is `unread_hours = 72` in `[rules]`; a value that is no TOML is a text."""
+    *sections, key = name.removeprefix(SECTION_PREFIX).lower().split("__")
+    if not sections or not key or not all(sections):
+        raise SettingsError(f"{name}: is not of the form HUB__SECTION__KEY")
+    try:
+        value: Any = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table = values
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{name}: {section} is no section")
+    table[key] = value
+
+
+def _line(error: Any) -> str:
+    """One error of pydantic as `rules.unread_hours: …`, without the value: it may be a secret."""
+    place = ".".join(str(p) for p in error["loc"]).removeprefix("units_file.")
+    if error["type"] == "extra_forbidden":
+        return f"{place}: no such setting"
+    return f"{place}: {error['msg']}"
