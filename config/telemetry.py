@@ -15,20 +15,21 @@ from typing import Any, Final
 import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition
 
 from schemas.telemetry import BY_NAME, METRICS, Meter, Metric, MetricName
 
-OPENMETRICS: Final = CONTENT_TYPE_LATEST
+OPENMETRICS: Final = exposition.CONTENT_TYPE_LATEST
 PERSONAL_NUMBER: Final = re.compile(
     r"(?<![0-9A-Fa-f-])(?:(?:18|19|20)\d{2}|\d{2})(?:0\d|1[0-2])(?:[0-2]\d|3[01]|[6-8]\d|9[01])[-+]?\d{4}(?![0-9A-Fa-f-])"
     r"|(?<![0-9A-Fa-f-])99\d{6}[-+]?\d{4}(?![0-9A-Fa-f-])"
 )
 """A personnummer, samordningsnummer or reservnummer with 10 or 12 digits; not inside a hex id or a longer number."""
+_openmetrics: Final[Callable[[CollectorRegistry], Any]] = exposition.generate_latest
 REDACTED: Final = "[redacted]"
 DEPTH_MAX: Final = 6
 
-type_of: Final[dict[str, Callable[..., Any]]] = {"counter": Counter, "gauge": Gauge}
+_TYPES: Final[dict[str, Callable[..., Any]]] = {"counter": Counter, "gauge": Gauge}
 
 
 class PrometheusMeter:
@@ -52,7 +53,8 @@ class PrometheusMeter:
 
     def exposition(self) -> bytes:
         """OpenMetrics text; its content type is `OPENMETRICS`."""
-        return generate_latest(self.registry)
+        text: bytes = _openmetrics(self.registry)
+        return text
 
     def _child(self, name: MetricName, labels: dict[str, str]) -> Any:
         key = (name, *labels.values())
@@ -70,7 +72,7 @@ def _make(metric: Metric, registry: CollectorRegistry) -> Any:
     name = f"hub_{metric.name}"
     if metric.kind == "histogram":
         return Histogram(name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
-    return type_of[metric.kind](name, metric.help, metric.labels, registry=registry)
+    return _TYPES[metric.kind](name, metric.help, metric.labels, registry=registry)
 
 
 def redact(value: Any, depth: int = 0) -> Any:
@@ -92,9 +94,22 @@ def redact(value: Any, depth: int = 0) -> Any:
     return redact(str(value))
 
 
+_trace: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=12)
+
+
+def _first_lines(error: Any) -> list[dict[str, Any]]:
+    """The traceback without local variables, and of each message its first line: the rest of a validation or a
+    database error quotes the data it is about."""
+    stacks: list[dict[str, Any]] = _trace(error)
+    for stack in stacks:
+        stack["exc_value"] = str(stack["exc_value"]).split("\n", 1)[0][:200]
+        stack["frames"] = [f"{f['filename']}:{f['lineno']} {f['name']}" for f in stack["frames"]]
+    return [{k: s[k] for k in ("exc_type", "exc_value", "is_cause", "frames")} for s in stacks]
+
+
 def _redact_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    kept = {k: line[k] for k in ("timestamp", "level") if k in line}
-    cleaned: dict[str, Any] = redact({k: v for k, v in line.items() if k not in kept})
+    kept = {k: line[k] for k in ("timestamp", "level", "event") if k in line}
+    cleaned: dict[str, Any] = redact({k: v for k, v in line.items() if k != "timestamp"})
     return {**kept, **cleaned}
 
 
@@ -109,7 +124,7 @@ def set_up_logging(part: str, level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(_first_lines),
     ]
     structlog.configure(
         processors=[*shared, _redact_line, _to_json],
