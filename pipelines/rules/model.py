@@ -1,7 +1,7 @@
 """What the rules know and what they answer: facts in, a decision with its trace out.
 
-Everything here is frozen data. The rules (the other modules of this package) are pure functions over it: they read no clock,
-no network, no database (ARCHITECTURE decision 3). The ledger loads these values from its rows, calls a rule and writes the
+Everything here is frozen data; what is made anew for every document is a NamedTuple, as that costs a fifth to make. The rules
+(the other modules of this package) are pure functions over it: they read no clock,
 answer back; a what-if replay and the tests do the same without a ledger.
 
 Person ids appear only where an output must name somebody (`pid`); a trace never holds one (DOMAIN 3, "no free text").
@@ -9,7 +9,7 @@ Person ids appear only where an output must name somebody (`pid`); a trace never
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
@@ -206,8 +206,9 @@ class Document:
     """A document and how far it has come.
 
     `size` is bytes of body, footer and decoded attachments. `sent` is Kafka's append time in hub time; `count_from` is `sent`,
-    or the moment of release by P8 (R15's one exception). `given` are the agents (guardian, fullmakt) who are recipients now,
-    `app_since`/`app_until` bound the time in which the resident's own copy could be read.
+    or the moment of release by P8 (R15's one exception). `given` are the agents (guardian, fullmakt) who are recipients now;
+    the resident is one while `app` is OPEN, unless the document is a child's (R7). `app_until` is the moment of a withdrawal:
+    what was read before it counts (R15). `handled_at`: when staff handled the print entry (R14's list to ring), if known.
     """
 
     kind: Kind
@@ -227,6 +228,8 @@ class Document:
     manual: bool = False
     print_class: PrintClass = "ordinary"
     settled: Settled = Settled.NO
+    app_until: datetime | None = None
+    handled_at: datetime | None = None
 
 
 class Step(NamedTuple):
@@ -244,8 +247,7 @@ class Recipient(NamedTuple):
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the rules want for a document now. `act` (progress.py) turns it into the next state and its effects.
 
     `deadline` is when the fallback of R10, R11 or R14 comes; `review_at` an earlier moment at which facts change by
@@ -270,8 +272,7 @@ class Decision:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(NamedTuple):
     """N1, V7: one notification to request. `about` and the recipient make its id, so it is never sent twice (N3)."""
 
     recipient: Recipient
@@ -281,8 +282,7 @@ class Notify:
     not_after: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(NamedTuple):
     """What changes because of a decision, in the order in which it is published. None of it has happened yet.
 
     delivered: recipients newly given the app copy (full `document.delivered.v1` with all recipients is published when not empty).
@@ -296,7 +296,7 @@ class Effects:
     print_updated: bool = False
     print_settled: Literal["read_late", "accepted_late", "released"] | None = None
     settled: Literal["read", "accepted", "recorded"] | None = None
-    notify: tuple[Notify, ...] = field(default=())
+    notify: tuple[Notify, ...] = ()
 
 
 # --- Bookings and rooms ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,38 @@
+"""Who is notified of what (N1, V7), who never is (N3), and with which template (N2: no personal or care data in any)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+from pipelines.rules.model import AccountState, Notify, Person, Recipient
+
+NotifyKind = Literal["document", "booking", "reminder"]
+
+TEMPLATES: Final[Mapping[NotifyKind, str]] = {
+    "document": "document_new",
+    "booking": "booking_video_new",
+    "reminder": "booking_video_reminder",
+}
+"""N2: one fixed text for each kind; it tells that there is something, never what, from whom or about whom."""
+
+
+def notify(
+    person: Person, recipients: tuple[Recipient, ...], kind: NotifyKind, not_after: datetime, now: datetime
+) -> tuple[Notify, ...]:
+    """The requests for these recipients. A holder of a fullmakt gets none (P7); nobody does when it has lost its point."""
+    if person.deceased or person.protection or person.account is AccountState.BLOCKED or now >= not_after:
+        return ()
+    template = TEMPLATES[kind]
+    return tuple(
+        [
+            Notify(recipient, "sms" if _has_phone(person, recipient) else "push", kind, template, not_after)
+            for recipient in recipients
+            if recipient.role != "fullmakt"
+        ]
+    )
+
+
+def _has_phone(person: Person, recipient: Recipient) -> bool:
+    if recipient.role == "resident":
+        return person.phone
+    return any(link.phone for link in person.agents if link.uid == recipient.uid)
