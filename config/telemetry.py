@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
+from types import TracebackType
 from typing import Any, Final
 
 import orjson
@@ -97,10 +98,10 @@ def redact(value: Any, depth: int = 0) -> Any:
 _trace: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=12)
 
 
-def _first_lines(error: Any) -> list[dict[str, Any]]:
+def _first_lines(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> list[dict[str, Any]]:
     """The traceback without local variables, and of each message its first line: the rest of a validation or a
     database error quotes the data it is about."""
-    stacks: list[dict[str, Any]] = _trace(error)
+    stacks: list[dict[str, Any]] = _trace(exc_info)
     for stack in stacks:
         stack["exc_value"] = str(stack["exc_value"]).split("\n", 1)[0][:200]
         stack["frames"] = [f"{f['filename']}:{f['lineno']} {f['name']}" for f in stack["frames"]]
