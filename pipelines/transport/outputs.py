@@ -99,7 +99,7 @@ class _Part(NamedTuple):
 
 
 class _Queue:
-    """One partition: what waits, and whether a batch is under way."""
+    """One partition: what waits, and whether a batch of it is under way or about to be."""
 
     __slots__ = ("busy", "partition", "topic", "waiting")
 
@@ -119,7 +119,7 @@ class OutputProducer:
         self._calls: deque[tuple[_Call, Sequence[Output]]] = deque()
         self._queues: dict[tuple[str, int], _Queue] = {}
         self._partitions: dict[str, int] = {}
-        self._ready: set[_Queue] = set()
+        self._ready: deque[_Queue] = deque()
         self._wake = asyncio.Event()
         self._open: set[_Call] = set()
         self._failure: DeliveryFailed | None = None
@@ -191,7 +191,7 @@ class OutputProducer:
                 while self._calls:
                     await self._sort(*self._calls.popleft())
                 while self._ready:
-                    await self._ship(self._ready.pop())
+                    await self._ship(self._ready.popleft())
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -221,7 +221,8 @@ class OutputProducer:
                 queue = self._queues[target] = _Queue(*target)
             queue.waiting.append(_Part(call, mine, 0))
             if not queue.busy:
-                self._ready.add(queue)
+                queue.busy = True
+                self._ready.append(queue)
 
     async def _ship(self, queue: _Queue) -> None:
         """One batch of what waits. A record larger than a batch goes alone: a builder always takes its first."""
@@ -241,7 +242,6 @@ class OutputProducer:
                 continue
             break
         batch.close()
-        queue.busy = True
         delivery = await self._producer.send_batch(batch, queue.topic, partition=queue.partition)
         delivery.add_done_callback(lambda future: self._shipped(queue, complete, future))
 
@@ -251,10 +251,11 @@ class OutputProducer:
             return
         for call in complete:
             call.part_delivered()
-        queue.busy = False
         if queue.waiting:
-            self._ready.add(queue)
+            self._ready.append(queue)
             self._wake.set()
+        else:
+            queue.busy = False
 
     def _fail(self, failure: DeliveryFailed) -> None:
         """Nothing may follow a hole: every call that is open fails, and every later one."""
