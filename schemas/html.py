@@ -14,14 +14,14 @@ from typing import Final, Literal
 import nh3
 
 TAGS: Final = frozenset(
-    ["p", "div", "br", "b", "strong", "i", "em", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "caption",
-     "thead", "tbody", "tfoot", "tr", "th", "td"]
+    ["p", "div", "br", "b", "strong", "i", "em", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table",
+     "caption", "thead", "tbody", "tfoot", "tr", "th", "td"]
 )  # fmt: skip
 """Paragraphs (editors write `div` for them too), bold, italic, lists, headings, tables."""
 
 DROPPED_WITH_CONTENT: Final = frozenset(
-    ["script", "style", "svg", "math", "template", "iframe", "object", "noframes", "noembed", "noscript", "title", "audio",
-     "video", "canvas"]
+    ["script", "style", "svg", "math", "template", "iframe", "object", "noframes", "noembed", "noscript", "title",
+     "audio", "video", "canvas"]
 )  # fmt: skip
 
 _SPAN: Final = re.compile(r"[1-9][0-9]{0,2}")

@@ -1,0 +1,229 @@
+"""The OpenAPI 3.1 document of the gateway (CONTRACTS.md section 4), made from the models and problem table."""
+
+from typing import Any, Final
+
+from schemas.cloudevents import ATTRIBUTE_CHARS_MAX, BATCH, BATCH_EVENTS_MAX, NDJSON, SPEC_VERSION, STRUCTURED
+from schemas.errors import PROBLEM_BASE, PROBLEM_JSON, PROBLEMS
+from schemas.events import INBOUND
+from schemas.jsonschema import components_of
+from schemas.samples import SAMPLES, envelope_of
+
+VERSION: Final = "1.0.0"
+_REFS: Final = "#/components/schemas/{model}"
+_XML: Final = "text/xml"
+
+
+def document() -> dict[str, Any]:
+    """The whole document as JSON values."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Care hub gateway",
+            "version": VERSION,
+            "description": (
+                "Takes events in: 202 only after Kafka has all of them. Nothing of a refused batch is half taken. "
+                "Faults are RFC 9457 problem documents whose `errors` name each field by JSON Pointer."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"mutualTLS": []}],
+        "paths": {
+            "/v1/events": {"post": _events()},
+            "/takecare": {"post": _soap("takecare", "TakeCare events after takecare-events.wsdl")},
+            "/riv/processnotification": {"post": _soap("processNotification", "RIV-TA 2.1 ProcessNotification")},
+            "/riv/processrequestconfirmation": {
+                "post": _soap("processRequestConfirmation", "RIV-TA 2.1 ProcessRequestConfirmation")
+            },
+            "/v1/attachments/{sha256}": {"get": _attachment()},
+            "/healthz": {"get": _probe("healthz", "Whether the process is alive")},
+            "/readyz": {"get": _probe("readyz", "Whether work can be taken")},
+            "/metrics": {"get": _metrics()},
+        },
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "mutualTLS": {"type": "mutualTLS"},
+            },
+            "schemas": components_of(INBOUND, _REFS)
+            | {"CloudEvent": _cloud_event(), "Taken": _taken(), "Problem": _problem()},
+            "responses": {
+                name: {
+                    "description": row.title,
+                    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+                for name, row in PROBLEMS.items()
+            },
+        },
+    }
+
+
+def _problems(*names: str) -> dict[str, Any]:
+    rows = {str(PROBLEMS[name].status): {"$ref": f"#/components/responses/{name}"} for name in names}
+    return dict(sorted(rows.items()))
+
+
+def _events() -> dict[str, Any]:
+    reference = {"$ref": "#/components/schemas/CloudEvent"}
+    return {
+        "operationId": "publishEvents",
+        "summary": "Publish one event, a batch, or newline-delimited events",
+        "requestBody": {
+            "required": True,
+            "content": {
+                STRUCTURED: {"schema": reference, "example": _example()},
+                BATCH: {"schema": {"type": "array", "minItems": 1, "maxItems": BATCH_EVENTS_MAX, "items": reference}},
+                NDJSON: {"schema": {"type": "string", "description": "One CloudEvent a line"}},
+            },
+        },
+        "responses": {
+            "202": {
+                "description": "Kafka has all of it",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Taken"}}},
+            },
+        }
+        | _problems(
+            "malformed", "not-authenticated", "not-allowed", "not-acceptable", "timeout", "length-required",
+            "too-large", "unsupported-media-type", "unknown-type", "too-many-requests", "headers-too-large", "internal",
+            "unavailable",
+        ),
+    }  # fmt: skip
+
+
+def _soap(operation: str, summary: str) -> dict[str, Any]:
+    envelope = {_XML: {"schema": {"type": "string", "description": "A SOAP 1.1 envelope"}}}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "requestBody": {"required": True, "content": envelope},
+        "responses": {
+            "200": {"description": "The contract's answer", "content": envelope},
+            "500": {"description": "A SOAP fault (SOAP 1.1 over HTTP, section 6.2)", "content": envelope},
+        }
+        | _problems(
+            "malformed", "not-authenticated", "not-allowed", "timeout", "length-required", "too-large",
+            "unsupported-media-type", "too-many-requests", "headers-too-large", "unavailable",
+        ),
+    }  # fmt: skip
+
+
+def _attachment() -> dict[str, Any]:
+    return {
+        "operationId": "getAttachment",
+        "summary": "The bytes of an attachment, for who may read its document",
+        "parameters": [
+            {
+                "name": "sha256",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            }
+        ],
+        "responses": {"200": {"description": "The attachment", "content": {"application/pdf": {}}}}
+        | _problems("not-authenticated", "not-allowed", "not-found", "internal", "unavailable"),
+    }
+
+
+def _probe(operation: str, summary: str) -> dict[str, Any]:
+    answer = {"application/json": {"schema": {"type": "object"}}}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "200": {"description": "Yes", "content": answer},
+            "503": {"description": "No", "content": answer | {PROBLEM_JSON: {"schema": {"type": "object"}}}},
+        },
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    return {
+        "operationId": "metrics",
+        "summary": "OpenMetrics",
+        "security": [],
+        "responses": {
+            "200": {
+                "description": "The metrics",
+                "content": {
+                    "application/openmetrics-text": {"schema": {"type": "string"}},
+                    "text/plain": {"schema": {"type": "string"}},
+                },
+            }
+        },
+    }
+
+
+def _cloud_event() -> dict[str, Any]:
+    """CloudEvents 1.0 JSON format, one alternative for each event type that may come in."""
+    text = {"type": "string", "minLength": 1, "maxLength": ATTRIBUTE_CHARS_MAX}
+    return {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "data"],
+        "properties": {
+            "specversion": {"const": SPEC_VERSION},
+            "id": text,
+            "source": text,
+            "type": {"enum": list(INBOUND)},
+            "time": {"type": "string", "format": "date-time"},
+            "subject": text,
+            "dataschema": text,
+            "datacontenttype": {"const": "application/json"},
+            "partitionkey": text,
+            "traceparent": text,
+            "data": {"type": "object"},
+        },
+        "oneOf": [
+            {
+                "properties": {
+                    "type": {"const": ce_type},
+                    "data": {"$ref": f"#/components/schemas/{model.__name__}"},
+                }
+            }
+            for ce_type, model in INBOUND.items()
+        ],
+    }
+
+
+def _taken() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["accepted"],
+        "properties": {"accepted": {"type": "integer", "minimum": 0}},
+    }
+
+
+def _problem() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string", "examples": [PROBLEM_BASE + name for name in PROBLEMS]},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string"},
+            "instance": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                },
+            },
+        },
+    }
+
+
+def _example() -> dict[str, Any]:
+    name = "document.submitted.v1"
+    envelope = envelope_of(name)
+    return {
+        "specversion": SPEC_VERSION,
+        "id": envelope.id,
+        "source": "/ehr/takecare",
+        "type": name,
+        "time": "2026-03-02T09:15:00Z",
+        "datacontenttype": "application/json",
+        "data": SAMPLES[name],
+    }
