@@ -35,6 +35,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "C3": Rule("control_code", "a kallelse needs no code", "en kallelse behöver ingen styrkod"),
     "C4": Rule("routing", "only what was sent as e-brev", "bara det som skickats som e-brev"),
     "C5": Rule("attachments", "attachments are PDF and meant for e-brev", "bilagor är PDF och avsedda för e-brev"),
+    "C7": Rule("marking", "what became of the visit of a printed kallelse", "vad som hänt med besöket för en utskriven kallelse"),
     "C9": Rule("control_code", "sources without codes need none", "källor utan styrkoder behöver ingen"),
     "C10": Rule("channels", "the size a channel takes", "storleken en kanal tar emot"),
     "R1": Rule("routing", "not an e-brev: recorded", "inte ett e-brev: noteras"),
@@ -49,7 +50,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "R10": Rule("ways", "no channel is open", "ingen kanal är öppen"),
     "R11": Rule("ways", "unread when the time is up: print", "oläst när tiden gått ut: utskrift"),
     "R12": Rule("ways", "a mailbox refused it", "en brevlåda tog inte emot"),
-    "R13": Rule("progress", "read or accepted while in the queue: leaves it", "läst eller mottaget i kön: tas ur kön"),
+    "R13": Rule("marking", "read or accepted while in the queue: leaves it", "läst eller mottaget i kön: tas ur kön"),
     "R14": Rule("deadline", "the visit is nearer than paper needs", "besöket är närmare än posten hinner"),
     "R15": Rule("routing", "decided again without starting anew", "avgörs på nytt utan att börja om"),
     "B1": Rule("booking", "a protected person's booking is never passed on", "en skyddad persons bokning lämnas aldrig vidare"),
@@ -68,7 +69,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "N2": Rule("notify", "no personal or care data in a notification", "inga person- eller vårduppgifter i en avisering"),
     "N3": Rule("notify", "who is never notified", "vem som aldrig aviseras"),
 }  # fmt: skip
-"""Every rule that decides here. P4, P6, P9, C6-C8, B5-B6 bind the ledger, the sanitiser and the connectors, not these rules."""
+"""Every rule that decides here. P4, P6, P9, C6, C8, B5, B6 bind the ledger, the sanitiser and the connectors, not these rules."""
 
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "P8.fresh": ("The register's facts are fresh enough.", "Folkbokföringens uppgifter är tillräckligt färska."),
@@ -118,6 +119,8 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "R12.print": ("The mailbox does not take it and the app is closed.", "Brevlådan tar inte emot och appen är stängd."),
     "R12.wait": ("The mailbox does not take it; it waits for a channel.", "Brevlådan tar inte emot; det väntar på en kanal."),
     "R12.over": ("The mailbox did not take it and no channel opened in time.", "Brevlådan tog inte emot och ingen kanal öppnades i tid."),
+    "R11.settled": ("Read or accepted in time.", "Läst eller mottaget i tid."),
+    "R13.settled": ("Read or accepted while it stood in the print queue.", "Läst eller mottaget medan det låg för utskrift."),
     "R14.early": ("Paper must leave before the time to read is over.", "Papper måste gå iväg innan lästiden är slut."),
     "R14.late": ("The time to read ends before paper must leave.", "Lästiden är slut innan papper måste gå iväg."),
     "R14.unread": ("Neither read nor accepted when paper must leave.", "Varken läst eller mottaget när papper måste gå iväg."),
@@ -160,7 +163,7 @@ def said(key: str, applied: bool, **facts: Any) -> Step:
 
 def explain(step: Step, lang: Language = "en") -> str:
     """One line of `hub trace`: the rule, whether it decided, its sentence and the facts it saw."""
-    sentence = step.because if lang == "en" else _SWEDISH[step.because]
+    sentence = step.because if lang == "en" else _SWEDISH.get(step.because, step.because)
     mark = {"en": ("passed", "DECIDED"), "sv": ("gick vidare", "AVGJORDE")}[lang][step.applied]
     facts = ", ".join(f"{name}={value}" for name, value in step.facts.items())
     return f"{step.rule:<4}{mark:<12}{sentence}{f' ({facts})' if facts else ''}"

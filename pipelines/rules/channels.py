@@ -46,6 +46,9 @@ BYTES_MAX: Final = max(channel.bytes_max for channel in CHANNELS.values())
 FITS: Final = said("C10.fits", False)
 
 
+_ACTIVE: Final = AccountState.ACTIVE
+
+
 def too_large(size: int) -> Step:
     """The step of a document that no channel can take (C10)."""
     return said("C10.too_large", True, bytes=size, bytes_max=BYTES_MAX)
@@ -53,15 +56,15 @@ def too_large(size: int) -> Step:
 
 def app_is_open(person: Person) -> bool:
     """A blocked account counts as missing (P5)."""
-    return person.account is AccountState.ACTIVE
+    return person.account is _ACTIVE
 
 
 def choose(mailboxes: Sequence[Mailbox]) -> Operator | None:
     """The newest mailbox that accepts mail from this sender; Kivra first where two are equally new."""
     accepting = [box for box in mailboxes if box.accepts]
-    if not accepting:
-        return None
-    return max(accepting, key=_newest).operator
+    if len(accepting) > 1:
+        accepting.sort(key=_newest)
+    return accepting[-1].operator if accepting else None
 
 
 def _newest(box: Mailbox) -> tuple[float, int]:

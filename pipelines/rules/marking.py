@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pipelines.rules.catalogue import said
 from pipelines.rules.model import BookingStatus, Document, Step
 
 BookingState = Literal["rebooked", "cancelled", "passed"]
@@ -24,5 +25,4 @@ def booking_state(document: Document, now: datetime) -> BookingState | None:
 
 def settled_steps(rule: str, why: str) -> tuple[Step, ...]:
     """The trace of a settlement: R11 in time, R13 while it stood in the print queue."""
-    because = "Read or accepted while it stood in the print queue." if rule == "R13" else "Read or accepted in time."
-    return (Step(rule, True, because, {"by": why}),)
+    return (said(f"{rule}.settled", True, by=why),)

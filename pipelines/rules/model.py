@@ -141,8 +141,7 @@ Role = Literal["resident", "guardian", "fullmakt"]
 PrintClass = Literal["ordinary", "relay"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """P9/R9: one operator's answer for our sender number."""
 
     operator: Operator
@@ -150,8 +149,7 @@ class Mailbox:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AgentLink:
+class AgentLink(NamedTuple):
     """P7: an ombud of the person, with the facts of the ombud that make the link count.
 
     `verified` is False for an ombud whom no register has confirmed (P8: counts as protected).
@@ -169,8 +167,7 @@ class AgentLink:
     phone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """Everything the rules may know of the one a document or booking is for, read afresh for each decision.
 
     `protection` already combines old and linked numbers (P8). `confirmed_at` is the hub's time of the last news or answer of
@@ -192,8 +189,7 @@ class Person:
     agents: tuple[AgentLink, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """The booking a kallelse belongs to, as the document's rules see it (R14, C7)."""
 
     start: datetime
@@ -201,8 +197,7 @@ class Visit:
     rebooked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A document and how far it has come.
 
     `size` is bytes of body, footer and decoded attachments. `sent` is Kafka's append time in hub time; `count_from` is `sent`,

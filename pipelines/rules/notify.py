@@ -15,12 +15,14 @@ TEMPLATES: Final[Mapping[NotifyKind, str]] = {
 }
 """N2: one fixed text for each kind; it tells that there is something, never what, from whom or about whom."""
 
+_BLOCKED: Final = AccountState.BLOCKED
+
 
 def notify(
     person: Person, recipients: tuple[Recipient, ...], kind: NotifyKind, not_after: datetime, now: datetime
 ) -> tuple[Notify, ...]:
     """The requests for these recipients. A holder of a fullmakt gets none (P7); nobody does when it has lost its point."""
-    if person.deceased or person.protection or person.account is AccountState.BLOCKED or now >= not_after:
+    if person.deceased or person.protection or person.account is _BLOCKED or now >= not_after:
         return ()
     template = TEMPLATES[kind]
     return tuple(

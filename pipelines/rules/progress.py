@@ -5,7 +5,6 @@ time. The tables hold every move there is; what they do not hold stays as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -27,6 +26,10 @@ from pipelines.rules.routing import TRACKING, released
 Answer = Literal["accepted", "refused", "unknown"]
 
 NOTHING: Final = Effects()
+# Members of an Enum are looked up by Python code in 3.11; these names are not.
+_OPEN: Final = AppCopy.OPEN
+_NEVER: Final = MailboxCopy.NEVER
+_REQUESTED: Final = MailboxCopy.REQUESTED
 
 MAILBOX: Final[Mapping[tuple[MailboxCopy, Answer], MailboxCopy]] = {
     (MailboxCopy.REQUESTED, "accepted"): MailboxCopy.ACCEPTED,
@@ -73,7 +76,7 @@ def read(document: Document, role: Role, read_at: datetime, now: datetime) -> tu
     del now
     if role == "fullmakt" or document.app is AppCopy.NEVER or document.settled is not Settled.NO:
         return document, NOTHING
-    if document.app is AppCopy.WITHDRAWN and (document.app_until is None or read_at >= document.app_until):
+    if document.app is AppCopy.WITHDRAWN and document.app_until is not None and read_at >= document.app_until:
         return document, NOTHING
     return _settle(document, Settled.READ)
 
@@ -84,7 +87,7 @@ def answered(document: Document, outcome: Answer, now: datetime) -> tuple[Docume
     mailbox = MAILBOX.get((document.mailbox, outcome))
     if mailbox is None:
         return document, NOTHING
-    document = replace(document, mailbox=mailbox)
+    document = document._replace(mailbox=mailbox)
     if mailbox is MailboxCopy.ACCEPTED and document.settled is Settled.NO:
         return _settle(document, Settled.ACCEPTED)
     return document, NOTHING
@@ -94,7 +97,7 @@ def handled(document: Document, now: datetime) -> tuple[Document, Effects]:
     """Staff printed the entry or marked it as handled; the event is theirs to publish (Q3)."""
     if document.print is not PrintCopy.OPEN:
         return document, NOTHING
-    return replace(document, print=PrintCopy.HANDLED, handled_at=now), NOTHING
+    return document._replace(print=PrintCopy.HANDLED, handled_at=now), NOTHING
 
 
 def undone(document: Document, now: datetime) -> tuple[Document, Effects]:
@@ -104,16 +107,16 @@ def undone(document: Document, now: datetime) -> tuple[Document, Effects]:
         return document, NOTHING
     late = LATE.get(document.settled)
     if late is None:
-        return replace(document, print=PrintCopy.OPEN, handled_at=None), NOTHING
-    return replace(document, print=PrintCopy.SETTLED, handled_at=None), Effects(print_settled=late)
+        return document._replace(print=PrintCopy.OPEN, handled_at=None), NOTHING
+    return document._replace(print=PrintCopy.SETTLED, handled_at=None), Effects(print_settled=late)
 
 
 def _settle(document: Document, settled: Settled) -> tuple[Document, Effects]:
     """The first outcome is published once, at once; an entry still on the to-do list leaves it (R13)."""
     if document.print is PrintCopy.OPEN:
-        moved = replace(document, settled=settled, print=PrintCopy.SETTLED)
+        moved = document._replace(settled=settled, print=PrintCopy.SETTLED)
         return moved, Effects(settled=OUTCOMES[settled], print_settled=LATE[settled])
-    return replace(document, settled=settled), Effects(settled=OUTCOMES[settled])
+    return document._replace(settled=settled), Effects(settled=OUTCOMES[settled])
 
 
 def _deliver(
@@ -121,19 +124,19 @@ def _deliver(
 ) -> tuple[Document, Effects]:
     """Gives the app copy to those who have none and asks for the mailbox, once; nobody gets anything twice (R15)."""
     recipients = decision.recipients
-    is_open = document.app is AppCopy.OPEN
+    is_open = document.app is _OPEN
     known = document.given
     new = tuple([one for one in recipients if not _has(one, is_open, known)])
     given = tuple([(one.uid, one.role) for one in recipients if one.role != "resident"]) if recipients else ()
-    asks = decision.operator if document.mailbox is MailboxCopy.NEVER else None
+    asks = decision.operator if document.mailbox is _NEVER else None
     if not new and asks is None and print_settled is None and given == known:
         return document, NOTHING
     d = document
     moved = Document(
         d.kind, d.e_brev, d.code, d.attachments, d.size, d.sent, d.count_from, d.visit,
-        AppCopy.OPEN if new else d.app,
+        _OPEN if new else d.app,
         given,
-        d.mailbox if asks is None else MailboxCopy.REQUESTED,
+        d.mailbox if asks is None else _REQUESTED,
         d.operator if asks is None else asks,
         d.print, d.reason, d.manual, d.print_class, d.settled, None if new else d.app_until, d.handled_at,
     )  # fmt: skip
@@ -154,14 +157,14 @@ def _rest(document: Document, decision: Decision, now: datetime) -> tuple[Docume
         still = {one.uid for one in decision.recipients}
         given = tuple(one for one in document.given if one[0] in still)
         if given != document.given:
-            document = replace(document, given=given)
+            document = document._replace(given=given)
     if decision.withdraw and document.app is AppCopy.OPEN:
-        document = replace(document, app=AppCopy.WITHDRAWN, app_until=now, given=())
+        document = document._replace(app=AppCopy.WITHDRAWN, app_until=now, given=())
         effects = effects._replace(withdrawn=True)
     if decision.outcome != "print":
         return document, effects
     if decision.reason in _NO_MAILBOX_FOR and document.mailbox is MailboxCopy.REQUESTED:
-        document = replace(document, mailbox=MailboxCopy.WITHDRAWN)
+        document = document._replace(mailbox=MailboxCopy.WITHDRAWN)
     wanted = (decision.reason, decision.manual, decision.print_class)
     if document.print is PrintCopy.NEVER or document.print is PrintCopy.RELEASED:
         effects = effects._replace(print_entered=True)
@@ -169,7 +172,7 @@ def _rest(document: Document, decision: Decision, now: datetime) -> tuple[Docume
         effects = effects._replace(print_updated=True)
     else:
         return document, effects
-    moved = replace(
-        document, print=PrintCopy.OPEN, reason=decision.reason, manual=decision.manual, print_class=decision.print_class
+    moved = document._replace(
+        print=PrintCopy.OPEN, reason=decision.reason, manual=decision.manual, print_class=decision.print_class
     )
     return moved, effects

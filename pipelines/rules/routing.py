@@ -5,8 +5,7 @@ afresh, and the 48 hours never start anew. A rule that does not apply leaves a s
 None. Questions that do not arise leave no step (R15 for a document that is decided for the first time).
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -23,6 +22,7 @@ from pipelines.rules.model import (
     MailboxCopy,
     Person,
     PrintCopy,
+    Reason,
     Recipient,
     Settled,
     Step,
@@ -37,52 +37,58 @@ _R3_NO: Final = said("R3.none", False)
 _R3_APP: Final = said("R3.app", False, protection="sekretessmarkering")
 _R4_NO: Final = said("R4.no", False)
 _R4: Final = said("R4.reserve", True)
-_R5: Final = {
-    verdict: said(f"R5.{verdict.name.lower()}", verdict > CodeVerdict.RIGHT, verdict=verdict.name.lower())
+_R5: Final = tuple(
+    said(f"R5.{verdict.name.lower()}", verdict > CodeVerdict.RIGHT, verdict=verdict.name.lower())
     for verdict in CodeVerdict
-}
-_R6: Final = {
-    verdict: said(f"R6.{verdict.name.lower()}", verdict > AttachmentVerdict.RIGHT, verdict=verdict.name.lower())
+)
+_R6: Final = tuple(
+    said(f"R6.{verdict.name.lower()}", verdict > AttachmentVerdict.RIGHT, verdict=verdict.name.lower())
     for verdict in AttachmentVerdict
-}
+)
 _R15_SETTLED: Final = said("R15.settled", True)
 _R15_HANDLED: Final = said("R15.handled", True)
 
-CODE_REASONS: Final = {
+CODE_REASONS: Final[Mapping[CodeVerdict, Reason]] = {
     CodeVerdict.MISSING: "control_code_missing",
     CodeVerdict.OTHER_KIND: "control_code_other_kind",
     CodeVerdict.OUTSIDE_FOOTER: "control_code_outside_footer",
     CodeVerdict.MALFORMED: "control_code_malformed",
     CodeVerdict.UNKNOWN: "control_code_unknown",
 }
-ATTACHMENT_REASONS: Final = {
+ATTACHMENT_REASONS: Final[Mapping[AttachmentVerdict, Reason]] = {
     AttachmentVerdict.NOT_PDF: "attachment_not_pdf",
     AttachmentVerdict.NOT_E_BREV: "attachment_not_e_brev",
 }
 TRACKING: Final = ways.RULES | {_R15_SETTLED.rule}
 """Rules after which `Decision.recipients` says which of the given agents still are recipients; the others do not ask."""
 
+# Members of an Enum are looked up by Python code in 3.11; these names are not.
+_NOT_PRINTED: Final = PrintCopy.NEVER
+_OPEN: Final = PrintCopy.OPEN
+_HANDLED: Final = PrintCopy.HANDLED
+_RELEASED: Final = PrintCopy.RELEASED
+_ACCEPTED: Final = MailboxCopy.ACCEPTED
+
 Judge = Callable[[Person, Document, Limits, datetime, list[Step]], Decision | None]
 
 
 def route(person: Person, document: Document, limits: Limits, now: datetime) -> Decision:
     """What the rules want for this document now, with the trace of every rule that was tried."""
-    if document.print is PrintCopy.OPEN and document.reason == "identity_unverified":
-        if identity.register_state(person, now, limits) == "fresh" and not _is_shut(person, limits):
-            decision = route(person, released(document, now), limits, now)
-            return decision._replace(release=True, steps=(identity.RELEASED, *decision.steps))
+    if document.print is _OPEN and _is_confirmed(person, document, limits, now):
+        decision = route(person, released(document, now), limits, now)
+        return decision._replace(release=True, steps=(identity.RELEASED, *decision.steps))
     steps: list[Step] = []
     for judge in TABLE:
-        decision_or_none = judge(person, document, limits, now, steps)
-        if decision_or_none is not None:
-            return decision_or_none
+        found = judge(person, document, limits, now, steps)
+        if found is not None:
+            return found
     return ways.settle_on(ways.find(person, document, limits, now, steps), person, document, limits, now, steps)
 
 
 def released(document: Document, now: datetime) -> Document:
     """P8: the register has confirmed the person; the entry leaves the list and the 48 hours count from now (R15)."""
-    return replace(
-        document, print=PrintCopy.RELEASED, reason=None, manual=False, print_class="ordinary", count_from=now
+    return document._replace(
+        print=PrintCopy.RELEASED, reason=None, manual=False, print_class="ordinary", count_from=now
     )
 
 
@@ -98,10 +104,12 @@ def _concluded(
     person: Person, document: Document, limits: Limits, _now: datetime, steps: list[Step]
 ) -> Decision | None:
     """R15: settled and handled documents stay as they are, but an unread copy of a protected person is withdrawn (P10)."""
-    if document.settled is not Settled.NO or document.mailbox is MailboxCopy.ACCEPTED:
+    if document.settled or document.mailbox is _ACCEPTED:
         steps.append(_R15_SETTLED)
-        return Decision(_R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now), steps=tuple(steps))
-    if document.print is not PrintCopy.HANDLED:
+        return Decision(
+            _R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now), steps=tuple(steps)
+        )
+    if document.print is not _HANDLED:
         return None
     steps.append(_R15_HANDLED)
     return Decision(
@@ -117,7 +125,7 @@ def _register(person: Person, document: Document, limits: Limits, now: datetime,
     if state == "fresh" or state == "not_needed":
         steps.append(identity.passed(person, now, state))
         return None
-    if document.print is PrintCopy.OPEN:
+    if document.print is _OPEN:
         steps.append(identity.QUEUED)
         return None
     at, _early = deadline.due(document, limits)
@@ -146,7 +154,15 @@ def _alive(person: Person, document: Document, limits: Limits, now: datetime, st
         return None
     steps.append(_R2)
     return ways.to_print(
-        _R2.rule, "deceased", person, document, limits, now, steps, manual=True, withdraw=_withdraws(person, document, limits)
+        _R2.rule,
+        "deceased",
+        person,
+        document,
+        limits,
+        now,
+        steps,
+        manual=True,
+        withdraw=_withdraws(person, document, limits),
     )
 
 
@@ -163,13 +179,20 @@ def _unprotected(
     step = _r3(person.protection.name.lower())
     steps.append(step)
     return ways.to_print(
-        step.rule, "protected_identity", person, document, limits, now, steps, withdraw=_withdraws(person, document, limits)
+        step.rule,
+        "protected_identity",
+        person,
+        document,
+        limits,
+        now,
+        steps,
+        withdraw=_withdraws(person, document, limits),
     )
 
 
 def _queued(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision | None:
     """R15: in the print queue a document is decided again only by the rules before this one."""
-    if document.print is PrintCopy.NEVER or document.print is PrintCopy.RELEASED:
+    if document.print is _NOT_PRINTED or document.print is _RELEASED:
         return None
     steps.append(_r15_queued(document.reason))
     return Decision(
@@ -192,7 +215,7 @@ def _code(person: Person, document: Document, limits: Limits, now: datetime, ste
     steps.append(step := _R5[document.code])
     if not step.applied:
         return None
-    return ways.to_print(step.rule, CODE_REASONS[document.code], person, document, limits, now, steps)  # type: ignore[arg-type]
+    return ways.to_print(step.rule, CODE_REASONS[document.code], person, document, limits, now, steps)
 
 
 def _attachments(
@@ -203,7 +226,7 @@ def _attachments(
     if not step.applied:
         return None
     reason = ATTACHMENT_REASONS[document.attachments]
-    return ways.to_print(step.rule, reason, person, document, limits, now, steps)  # type: ignore[arg-type]
+    return ways.to_print(step.rule, reason, person, document, limits, now, steps)
 
 
 def _size(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision | None:
@@ -227,6 +250,11 @@ TABLE: Final[tuple[Judge, ...]] = (
     _attachments,  # R6
     _size,         # C10; then ways.py: R7, R8, R9, and R10, R11, R12, R14
 )  # fmt: skip
+
+
+def _is_confirmed(person: Person, document: Document, limits: Limits, now: datetime) -> bool:
+    """An entry made for want of a confirmation, whose person now has one (and no protection or death, R2, R3)."""
+    return document.reason == "identity_unverified" and identity.register_state(person, now, limits) == "fresh"
 
 
 def _is_shut(person: Person, limits: Limits) -> bool:

@@ -9,17 +9,17 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from pipelines.rules import channels, deadline, identity, ombud
+from pipelines.rules import channels, deadline, ombud
 from pipelines.rules.calendar import age_at, day_of
 from pipelines.rules.catalogue import said
 from pipelines.rules.model import (
+    AccountState,
     AppCopy,
     Decision,
     Document,
     Kind,
     MailboxCopy,
     Operator,
-    Outcome,
     Person,
     PrintClass,
     Protection,
@@ -43,6 +43,15 @@ RULES: Final = frozenset({_CHILD, _TEEN, _ADULT, _CLOSED_WAIT.rule, _REFUSED_WAI
 """The rules after which `Decision.recipients` says who still counts as a recipient."""
 
 _PENDING: Final = frozenset({MailboxCopy.REQUESTED, MailboxCopy.UNKNOWN})
+_ACCOUNTS: Final = tuple(state.name.lower() for state in AccountState)
+_MAILBOXES: Final = tuple(copy.name.lower() for copy in MailboxCopy)
+_OPERATORS: Final = ("none", *(operator.name.lower() for operator in Operator))
+# Members of an Enum are looked up by Python code in 3.11; these names are not.
+_NEVER: Final = MailboxCopy.NEVER
+_REFUSED: Final = MailboxCopy.REFUSED
+_OPEN: Final = AppCopy.OPEN
+_KALLELSE: Final = Kind.KALLELSE
+_SKYDDAD: Final = Protection.SKYDDAD_FOLKBOKFORING
 _NO_LOOK_UP: Final[tuple[UUID, ...]] = ()
 
 
@@ -79,7 +88,7 @@ def settle_on(
 ) -> Decision:
     """The decision for an open way, a closed one, or one whose time is up."""
     at, early = deadline.due(document, limits)
-    if limits.early_print and document.kind is Kind.KALLELSE and document.visit is not None:
+    if limits.early_print and document.kind is _KALLELSE and document.visit is not None:
         steps.append(deadline.step(at, early))
     app = bool(way.recipients)
     mailbox = way.operator is not None or document.mailbox in _PENDING
@@ -118,7 +127,7 @@ def to_print(
 
 def print_class(person: Person) -> PrintClass:
     """R3: what Skatteverket forwards goes in a sealed inner envelope, never in a shared batch."""
-    return "relay" if person.protection is Protection.SKYDDAD_FOLKBOKFORING else "ordinary"
+    return "relay" if person.protection is _SKYDDAD else "ordinary"
 
 
 def _child(person: Person, now: datetime, limits: Limits, age: int, steps: list[Step]) -> Way:
@@ -126,34 +135,32 @@ def _child(person: Person, now: datetime, limits: Limits, age: int, steps: list[
     key = "R7.guardians" if found.recipients else "R7.nobody"
     steps.append(
         said(key, bool(found.recipients), age=age, guardians=len(found.recipients), unconfirmed=len(found.look_up),
-             account=person.account.name.lower())
+             account=_ACCOUNTS[person.account])
     )  # fmt: skip
     return Way(_CHILD, found.recipients, look_up=found.look_up, until=found.until)
 
 
 def _teen(person: Person, now: datetime, age: int, steps: list[Step]) -> Way:
     app = channels.app_is_open(person)
-    steps.append(_r8(age, app, person.account.name.lower()))
+    steps.append(_r8(age, app, _ACCOUNTS[person.account]))
     return _with_holders(Way(_TEEN, (_resident(person),) if app else ()), person, now)
 
 
 def _adult(person: Person, document: Document, now: datetime, age: int, steps: list[Step]) -> Way:
     """App and mailbox at the first delivery; later a mailbox only where the app is not open (R15)."""
     app = channels.app_is_open(person)
+    state = document.mailbox
     operator = None
-    refused = document.mailbox is MailboxCopy.REFUSED
-    mailbox = document.mailbox.name.lower()
-    if document.mailbox is MailboxCopy.NEVER and not (app and document.app is AppCopy.OPEN) and not person.protection:
+    refused = state is _REFUSED
+    mailbox = _MAILBOXES[state]
+    if state is _NEVER and not (app and document.app is _OPEN) and not person.protection:
         operator = channels.choose(person.mailboxes) if person.mailboxes else None
-        mailbox = "none"
-        if operator is not None:
-            mailbox = operator.name.lower()
-            if document.size > channels.PATHS[operator].bytes_max:
-                operator, refused, mailbox = None, True, "too_small"
-    is_open = app or operator is not None or document.mailbox in _PENDING
-    steps.append(_r9(is_open, age, person.account.name.lower(), mailbox))
-    way = Way(_ADULT, (_resident(person),) if app else (), operator, refused)
-    return _with_holders(way, person, now) if app and person.agents else way
+        mailbox = _OPERATORS[operator or 0]
+        if operator is not None and document.size > channels.PATHS[operator].bytes_max:
+            operator, refused, mailbox = None, True, "too_small"
+    is_open = app or operator is not None or state in _PENDING
+    steps.append(_r9(is_open, age, _ACCOUNTS[person.account], mailbox))
+    return _with_holders(Way(_ADULT, (_resident(person),) if app else (), operator, refused), person, now)
 
 
 def _with_holders(way: Way, person: Person, now: datetime) -> Way:
@@ -169,7 +176,7 @@ def _closed(
 ) -> Decision:
     """R10 and R12: a kallelse goes to print at once, the others wait for a channel until the deadline."""
     reason: Reason
-    if document.kind is Kind.KALLELSE:
+    if document.kind is _KALLELSE:
         reason, step = ("mailbox_refused", _REFUSED_PRINT) if way.refused else ("no_channel", _CLOSED_PRINT)
     elif now >= at:
         reason, step = ("mailbox_refused", _REFUSED_OVER) if way.refused else ("no_account_48h", _CLOSED_OVER)
@@ -218,5 +225,3 @@ def _r8(age: int, app: bool, account: str) -> Step:
 @lru_cache(maxsize=4096)
 def _r9(is_open: bool, age: int, account: str, mailbox: str) -> Step:
     return said("R9.open" if is_open else "R9.closed", is_open, age=age, account=account, mailbox=mailbox)
-
-
