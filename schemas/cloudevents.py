@@ -6,7 +6,7 @@ binary. Decoding checks the envelope; the data is only located, `schemas.events.
 """
 
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -208,11 +208,9 @@ def _envelope(found: dict[str, str], version: Any, at: str) -> Envelope:
     for name in _REQUIRED:
         if not found.get(name):
             faults.append(FieldError(at + name, "is required"))
-    for name, text in found.items():
-        if len(text) > ATTRIBUTE_CHARS_MAX:
-            faults.append(FieldError(at + name, f"is longer than {ATTRIBUTE_CHARS_MAX} characters"))
-        elif not text.isprintable():
-            faults.append(FieldError(at + name, "has control characters"))
+    together = "".join(found.values())
+    if len(together) > ATTRIBUTE_CHARS_MAX or not together.isprintable():  # seldom, so that few events pay for it
+        faults += _attribute_faults(found, at)
     time = None
     text_of_time = found.pop("time", None)
     if text_of_time is not None:
@@ -229,11 +227,22 @@ def _envelope(found: dict[str, str], version: Any, at: str) -> Envelope:
     return Envelope(time=time, **found)
 
 
+def _attribute_faults(found: dict[str, str], at: str) -> Iterator[FieldError]:
+    for name, text in found.items():
+        if len(text) > ATTRIBUTE_CHARS_MAX:
+            yield FieldError(at + name, f"is longer than {ATTRIBUTE_CHARS_MAX} characters")
+        elif not text.isprintable():
+            yield FieldError(at + name, "has control characters")
+
+
 def _data(event: dict[str, Any]) -> bytes:
     if "data" in event:
         if "data_base64" in event:
             raise Malformed([("/data_base64", "cannot stand beside data")])
-        return orjson.dumps(event["data"])
+        try:
+            return orjson.dumps(event["data"])
+        except orjson.JSONEncodeError:  # it reads deeper than it writes
+            raise Malformed([("/data", "is nested too deep")]) from None
     encoded = event.get("data_base64")
     if encoded is None:
         raise Malformed([("/data", "is required")])

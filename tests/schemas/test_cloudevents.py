@@ -65,6 +65,7 @@ def test_a_time_is_held_in_utc() -> None:
     headers = [*written(ENVELOPE), ("ce_time", b"2026-03-02T11:15:00+02:00")]
     envelope, _ = ce.decode_record(headers, b"{}")
     assert envelope.time == ENVELOPE.time
+    assert envelope.time is not None
     assert envelope.time.tzinfo is UTC
 
 
@@ -120,6 +121,16 @@ def test_data_may_come_as_base64() -> None:
     with pytest.raises(Malformed) as fault:
         ce.decode_structured(orjson.dumps(event))
     assert fault.value.errors[0].pointer == "/data"
+
+
+@pytest.mark.parametrize("depth", [200, 300, 1000, 100_000])
+def test_deep_nesting_is_taken_or_malformed(depth: int) -> None:
+    body = b'{"specversion":"1.0","id":"1","source":"s","type":"t","data":' + b"[" * depth + b"]" * depth + b"}"
+    if depth == 200:
+        assert ce.decode_structured(body)[1] == b"[" * depth + b"]" * depth
+        return
+    with pytest.raises(Malformed):
+        ce.decode_structured(body)
 
 
 def test_a_batch_is_taken_whole_and_in_order() -> None:

@@ -253,7 +253,7 @@ def test_what_the_hub_writes_comes_back_as_it_was(ce_type: str) -> None:
 
 def test_models_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        letter().title = "x"  # type: ignore[misc]
+        letter().title = "x"
 
 
 def test_a_print_entry_is_made_by_its_python_name_and_written_by_the_contracts() -> None:
