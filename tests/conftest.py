@@ -1,0 +1,72 @@
+"""The real servers that tests run on, started once a session on free ports, when the first test asks for them.
+
+`kafka` is a bootstrap string, `postgres` the DSN of a database that is fresh for each test module. Tests that stop, kill
+or restart a server start one of their own with `hub.embedded.running`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from config.settings import load
+from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
+
+
+@pytest.fixture(scope="session")
+def server_dir() -> Iterator[Path]:
+    """A directory that the servers' own user can reach, unlike pytest's."""
+    path = Path(tempfile.mkdtemp(prefix="hub-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Where `make install` put the broker's JARs."""
+    return load({}).cache_dir
+
+
+@pytest.fixture(scope="session")
+def kafka_server(server_dir: Path, cache_dir: Path) -> Iterator[KafkaServer]:
+    """The session's Kafka with its plan and process; without fsync, as nothing here outlives the machine."""
+    with running_kafka(server_dir / "kafka", cache_dir, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_server: KafkaServer) -> str:
+    """`host:port` of the session's Kafka."""
+    return kafka_server.bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_dir: Path) -> Iterator[PostgresServer]:
+    """The session's PostgreSQL."""
+    with running_postgres(server_dir / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The DSN of an empty database of this test module's own."""
+    name = f"t_{secrets.token_hex(6)}"
+    asyncio.run(_execute(postgres_server.dsn, f"CREATE DATABASE {name}"))
+    yield postgres_server.dsn_of(name)
+    asyncio.run(_execute(postgres_server.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    session = await asyncpg.connect(dsn)
+    try:
+        await session.execute(statement)
+    finally:
+        await session.close()
