@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from schemas.cloudevents import ATTRIBUTE_CHARS_MAX, BATCH, BATCH_EVENTS_MAX, NDJSON, SPEC_VERSION, STRUCTURED
+from schemas.cloudevents import ATTRIBUTE_CHARS_MAX, BATCH, BATCH_EVENTS_MAX, JSON, NDJSON, SPEC_VERSION, STRUCTURED
 from schemas.errors import PROBLEM_BASE, PROBLEM_JSON, PROBLEMS
 from schemas.events import INBOUND
 from schemas.jsonschema import components_of
@@ -31,9 +31,7 @@ def document() -> dict[str, Any]:
             "/v1/events": {"post": _events()},
             "/takecare": {"post": _soap("takecare", "TakeCare events after takecare-events.wsdl")},
             "/riv/processnotification": {"post": _soap("processNotification", "RIV-TA 2.1 ProcessNotification")},
-            "/riv/processrequestconfirmation": {
-                "post": _soap("processRequestConfirmation", "RIV-TA 2.1 ProcessRequestConfirmation")
-            },
+            "/riv/processrequestconfirmation": {"post": _soap("processRequestConfirmation", "RIV-TA 2.1 ProcessRequestConfirmation")},
             "/v1/attachments/{sha256}": {"get": _attachment()},
             "/healthz": {"get": _probe("healthz", "Whether the process is alive")},
             "/readyz": {"get": _probe("readyz", "Whether work can be taken")},
@@ -44,8 +42,7 @@ def document() -> dict[str, Any]:
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "mutualTLS": {"type": "mutualTLS"},
             },
-            "schemas": components_of(INBOUND, _REFS)
-            | {"CloudEvent": _cloud_event(), "Taken": _taken(), "Problem": _problem()},
+            "schemas": components_of(INBOUND, _REFS) | {"CloudEvent": _cloud_event(), "Taken": _taken(), "Problem": _problem()},
             "responses": {
                 name: {
                     "description": row.title,
@@ -67,12 +64,26 @@ def _events() -> dict[str, Any]:
     return {
         "operationId": "publishEvents",
         "summary": "Publish one event, a batch, or newline-delimited events",
+        "description": "Plain JSON with `ce-` headers is CloudEvents' binary mode (HTTP binding, section 3.1).",
+        "parameters": [
+            {
+                "name": f"ce-{name}",
+                "in": "header",
+                "required": False,
+                "description": "Binary mode: the CloudEvents attribute of that name",
+                "schema": {"type": "string", "maxLength": ATTRIBUTE_CHARS_MAX},
+            }
+            for name in ("specversion", "id", "source", "type", "time", "subject", "dataschema", "partitionkey")
+        ],
         "requestBody": {
             "required": True,
             "content": {
                 STRUCTURED: {"schema": reference, "example": _example()},
                 BATCH: {"schema": {"type": "array", "minItems": 1, "maxItems": BATCH_EVENTS_MAX, "items": reference}},
                 NDJSON: {"schema": {"type": "string", "description": "One CloudEvent a line"}},
+                JSON: {
+                    "schema": {"anyOf": [{"$ref": _REFS.format(model=model.__name__)} for model in INBOUND.values()]}
+                },
             },
         },
         "responses": {
@@ -90,20 +101,23 @@ def _events() -> dict[str, Any]:
 
 
 def _soap(operation: str, summary: str) -> dict[str, Any]:
+    """SOAP 1.1 over HTTP (section 6.2): a fault about the message is a 500, what HTTP itself tells keeps its status."""
     envelope = {_XML: {"schema": {"type": "string", "description": "A SOAP 1.1 envelope"}}}
+    faults = ("not-authenticated", "not-allowed", "timeout", "length-required", "too-large", "unsupported-media-type",
+              "too-many-requests", "headers-too-large", "internal", "unavailable")  # fmt: skip
     return {
         "operationId": operation,
         "summary": summary,
         "requestBody": {"required": True, "content": envelope},
-        "responses": {
-            "200": {"description": "The contract's answer", "content": envelope},
-            "500": {"description": "A SOAP fault (SOAP 1.1 over HTTP, section 6.2)", "content": envelope},
-        }
-        | _problems(
-            "malformed", "not-authenticated", "not-allowed", "timeout", "length-required", "too-large",
-            "unsupported-media-type", "too-many-requests", "headers-too-large", "unavailable",
-        ),
-    }  # fmt: skip
+        "responses": {"200": {"description": "The contract's answer", "content": envelope}}
+        | {
+            str(PROBLEMS[name].status): {
+                "description": f"A SOAP fault: {PROBLEMS[name].title}" if name != "internal" else "A SOAP fault",
+                "content": envelope | {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+            for name in faults
+        },
+    }
 
 
 def _attachment() -> dict[str, Any]:
@@ -187,8 +201,11 @@ def _cloud_event() -> dict[str, Any]:
 def _taken() -> dict[str, Any]:
     return {
         "type": "object",
-        "required": ["accepted"],
-        "properties": {"accepted": {"type": "integer", "minimum": 0}},
+        "required": ["accepted", "ids"],
+        "properties": {
+            "accepted": {"type": "integer", "minimum": 0},
+            "ids": {"type": "array", "items": {"type": "string"}, "description": "The events' ids, in their order"},
+        },
     }
 
 
