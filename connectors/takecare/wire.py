@@ -138,9 +138,7 @@ def _message_time(root: xml.Element, at: str, faults: list[FieldError]) -> datet
         return None
 
 
-def _list(
-    node: xml.Element, at: str, group: Group, time: datetime | None, faults: list[FieldError]
-) -> Iterable[Decoded]:
+def _list(node: xml.Element, at: str, group: Group, time: datetime | None, faults: list[FieldError]) -> Iterable[Decoded]:
     if node.get("CareUnitIdType", CARE_UNIT_ID_TYPE) != CARE_UNIT_ID_TYPE:
         faults.append(FieldError(f"{at}/@CareUnitIdType", f"should be {CARE_UNIT_ID_TYPE}"))
     unit = (node.get("CareUnitId") or "").strip()

@@ -1,0 +1,148 @@
+"""A request's body to checked events, all of it or none (CONTRACTS section 3): pure.
+
+Faults of all events are told at once, by JSON Pointer into what was submitted: `/3/data/patient` in a batch,
+`/data/patient` in one structured event, `/patient` where the body is the data itself (binary mode).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from connectors.gateway.options import Limits
+from schemas import cloudevents
+from schemas.cloudevents import BATCH, JSON, NDJSON, STRUCTURED, Envelope
+from schemas.errors import FieldError, Malformed, TooLarge, UnknownType
+from schemas.events import INBOUND, DocumentSubmitted, Inbound, decode_as
+
+NDJSON_TYPES: Final = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
+CONTENT_TYPES: Final = (STRUCTURED, BATCH, NDJSON, JSON)
+"""What `POST /v1/events` takes; plain JSON with `ce-` headers is CloudEvents' binary mode."""
+FAULTS_MAX: Final = 200
+_PERSON_FIELDS: Final = ("patient", "agent", "read_by", "replaced_by")
+
+
+class Submitted(NamedTuple):
+    """One checked event. `at` is where its data stands in the request; `data` is what Kafka gets."""
+
+    envelope: Envelope
+    model: Inbound
+    data: bytes
+    at: str
+    context: str
+    """Where its attributes stand: `/3` or nothing; in binary mode they are headers."""
+
+
+class Unsupported(ValueError):
+    """A content type that is not taken (415)."""
+
+
+def decode_request(content_type: str, headers: Mapping[str, str], body: bytes, limits: Limits) -> list[Submitted]:
+    """The events of a request. Raises `Unsupported`, or `Malformed` with every fault found."""
+    media, charset = _media(content_type)
+    if charset not in ("", "utf-8", "us-ascii"):
+        raise Unsupported("charset")
+    if media in NDJSON_TYPES:
+        return check(_numbered(_bounded(cloudevents.decode_ndjson(body), limits)), limits)
+    if media == BATCH:
+        return check(_numbered(_bounded(cloudevents.decode_batch(body), limits)), limits)
+    if media == STRUCTURED:
+        return check([(*cloudevents.decode_structured(body), "/data", "")], limits)
+    if media == JSON and "ce-specversion" in headers:
+        kafka_names = [(f"ce_{name[3:]}", text.encode()) for name, text in headers.items() if name.startswith("ce-")]
+        kafka_names.append(("content-type", JSON.encode()))
+        if "traceparent" in headers:
+            kafka_names.append(("traceparent", headers["traceparent"].encode()))
+        return check([(*cloudevents.decode_record(kafka_names, body), "", "")], limits)
+    if media == JSON:  # a client that knows JSON alone: an array is a batch, an object one event
+        if body.lstrip()[:1] == b"[":
+            return check(_numbered(_bounded(cloudevents.decode_batch(body), limits)), limits)
+        return check([(*cloudevents.decode_structured(body), "/data", "")], limits)
+    raise Unsupported("content type")
+
+
+def check(events: Iterable[tuple[Envelope, bytes, str, str]], limits: Limits) -> list[Submitted]:
+    """Envelopes with their data (and where both stand) to checked events. All faults, or all events."""
+    checked: list[Submitted] = []
+    faults: list[Malformed] = []
+    for envelope, data, at, context in events:
+        try:
+            checked.append(_checked(envelope, data, at, context, limits))
+        except Malformed as fault:
+            faults.append(fault)
+    if faults:
+        raise together(faults)
+    return checked
+
+
+def together(faults: list[Malformed]) -> Malformed:
+    """Many faults as one; of one class only where all are of that class (413, 422), else simply malformed."""
+    errors = [error for fault in faults for error in fault.errors][:FAULTS_MAX]
+    classes = {type(fault) for fault in faults}
+    return classes.pop()(errors) if len(classes) == 1 else Malformed(errors)
+
+
+def _checked(envelope: Envelope, data: bytes, at: str, context: str, limits: Limits) -> Submitted:
+    model_type = INBOUND.get(envelope.type)
+    if model_type is None:
+        raise UnknownType([(f"{context}/type", "is of no event type that is taken here")])
+    try:
+        model = decode_as(model_type, data)
+    except Malformed as fault:
+        raise fault.under(at) from None
+    if isinstance(model, DocumentSubmitted):
+        _check_attachments(model, at, limits)
+    return Submitted(envelope, model, _normalised(model, data), at, context)
+
+
+def _check_attachments(model: DocumentSubmitted, at: str, limits: Limits) -> None:
+    if len(model.attachments) > limits.attachments_max:
+        raise TooLarge([(f"{at}/attachments", f"has more than {limits.attachments_max} items")])
+    large = [
+        FieldError(f"{at}/attachments/{place}/data", f"is larger than {limits.attachment_bytes_max} bytes")
+        for place, attachment in enumerate(model.attachments)
+        if attachment.data is not None and len(attachment.data) > limits.attachment_bytes_max
+    ]
+    if large:
+        raise TooLarge(large)
+
+
+def _normalised(model: Inbound, data: bytes) -> bytes:
+    """The sender's own data with person ids in their normal form, and nothing else touched.
+
+    Written anew from the model, a local time would lose that it had no zone, and with it the flag of the
+    doubled autumn hour; the worker also counts unknown fields, which therefore go on.
+    """
+    value: dict[str, Any] = orjson.loads(data)
+    changed = False
+    for name in _PERSON_FIELDS:
+        normal = getattr(model, name, None)
+        if normal is not None and value.get(name) != normal:
+            value[name] = normal
+            changed = True
+    linked = getattr(model, "linked", None)
+    if linked and value.get("linked") != list(linked):
+        value["linked"] = list(linked)
+        changed = True
+    return orjson.dumps(value) if changed else data
+
+
+def _bounded(events: list[tuple[Envelope, bytes]], limits: Limits) -> list[tuple[Envelope, bytes]]:
+    if len(events) > limits.events_max:
+        raise TooLarge([("", f"has more than {limits.events_max} events")])
+    return events
+
+
+def _numbered(events: list[tuple[Envelope, bytes]]) -> list[tuple[Envelope, bytes, str, str]]:
+    return [(envelope, data, f"/{place}/data", f"/{place}") for place, (envelope, data) in enumerate(events)]
+
+
+def _media(content_type: str) -> tuple[str, str]:
+    """The media type and its charset, both in lower case; other parameters mean nothing here."""
+    media, *parameters = content_type.split(";")
+    charset = ""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip('"').lower()
+    return media.strip().lower(), charset
