@@ -30,8 +30,8 @@ _DEFAULTS: Final = Limits()
 def freeze(person: m.Person, subject: m.Document | m.Booking, limits: Limits, now: datetime) -> bytes:
     """The facts of `route` or `judge_booking`."""
     if isinstance(subject, m.Document):
-        return orjson.dumps((DOCUMENT, _person(person), _document(subject), _limits(limits), now.timestamp()))
-    return orjson.dumps((BOOKING, _person(person), _booking(subject), _limits(limits), now.timestamp()))
+        return orjson.dumps((DOCUMENT, _person(person), _document(subject), _limits(limits), now.timestamp()), default=str)
+    return orjson.dumps((BOOKING, _person(person), _booking(subject), _limits(limits), now.timestamp()), default=str)
 
 
 def freeze_room(
@@ -39,7 +39,7 @@ def freeze_room(
 ) -> bytes:
     """The facts of `judge_room`."""
     return orjson.dumps(
-        (ROOM, int(kind), [_member(one) for one in members], _room(room), _limits(limits), now.timestamp())
+        (ROOM, int(kind), [_member(one) for one in members], _room(room), _limits(limits), now.timestamp()), default=str
     )
 
 

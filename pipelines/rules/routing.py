@@ -24,7 +24,6 @@ from pipelines.rules.model import (
     PrintCopy,
     Reason,
     Recipient,
-    Settled,
     Step,
 )
 from schemas.policy import Limits

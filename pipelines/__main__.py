@@ -1,0 +1,182 @@
+"""The pipelines' composition root: `python -m pipelines migrate | worker --slot N | timers --slot N`.
+
+The supervisor starts these. Settings come from `config`, everything else is put together here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+import uvloop
+from asyncpg import Pool
+
+from config.health import serve_health
+from config.settings import Settings, SettingsError, load
+from config.telemetry import PrometheusMeter, set_up_logging
+from pipelines.agents import Intake, add_agents
+from pipelines.commands import Decoder
+from pipelines.deadletters import DeadLetters
+from pipelines.delivery import Delivery
+from pipelines.lanes import Lanes
+from pipelines.ledger import migrate, pool
+from pipelines.points import arm
+from pipelines.timers import Timers
+from pipelines.transport.access import KafkaAccess
+from pipelines.transport.outputs import OutputProducer
+from pipelines.transport.worker import WorkerSettings, end_process, make_app, serve
+from pipelines.work import Work
+from schemas.clock import Clock
+from schemas.keys import PersonKeys
+from schemas.topics import PRODUCER_BYTES_MAX
+
+log = structlog.get_logger()
+GROUP = "hub-pipelines"
+TIMER_LANES = 2
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a worker and a timer have in common."""
+
+    settings: Settings
+    clock: Clock
+    meter: PrometheusMeter
+    pool: Pool[Any]
+    decoder: Decoder
+    work: Work
+    access: KafkaAccess
+
+
+async def _parts(settings: Settings, name: str) -> Parts:
+    clock = Clock(settings.clock_file)
+    meter = PrometheusMeter(name)
+    ledger = await pool.connect(
+        settings.postgres_dsn(),
+        size=settings.postgres.pool_max,
+        part=name,
+        statement_timeout_s=settings.postgres.statement_timeout_seconds,
+    )
+    keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
+    decoder = Decoder(keys, settings.policy, lambda seconds: clock.at(datetime.fromtimestamp(seconds, UTC)))
+    letters = DeadLetters(settings.dead_letter_key(), settings.dead_letters.per_minute_max, meter)
+    work = Work(ledger, decoder, letters, meter, clock.now, slot=name, sender=settings.hub.sender)
+    access = KafkaAccess(
+        settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls()
+    )
+    return Parts(settings, clock, meter, ledger, decoder, work, access)
+
+
+async def _worker(settings: Settings, slot: int) -> None:
+    name = f"worker-{slot}"
+    parts = await _parts(settings, name)
+    ready = False
+    health = await serve_health(settings.ports.worker(slot), parts.meter, name, lambda: ready)
+    app = make_app(
+        WorkerSettings(
+            parts.access,
+            GROUP,
+            slot,
+            settings.dir / "faust" / name,
+            records_max=settings.workers.batch_records,
+            session_s=settings.workers.session_seconds,
+            message_bytes_max=PRODUCER_BYTES_MAX,
+        )
+    )
+    delivery = Delivery(parts.pool, lambda: app.outputs, name, parts.meter, app.fail)
+    intake = Intake(parts.work, parts.decoder, delivery, parts.meter)
+    lanes = Lanes(
+        [intake.handle] * settings.workers.lanes, on_failure=app.fail, records_max=settings.workers.batch_records
+    )
+    add_agents(app, lanes)
+    async with OutputProducer.connected_to(
+        parts.access, client_id=f"{name}-relay", message_bytes_max=PRODUCER_BYTES_MAX
+    ) as relay:
+        await Delivery(parts.pool, lambda: relay, name, parts.meter, app.fail).relay_own()
+    async with lanes:
+        await delivery.start()
+
+        def begin() -> None:
+            nonlocal ready
+            ready = True
+
+        await serve(app, ready=begin)
+        await delivery.stop()
+    await health.cleanup()
+    await parts.pool.close()
+
+
+async def _timers(settings: Settings, slot: int) -> None:
+    name = f"timers-{slot}"
+    parts = await _parts(settings, name)
+    ready = False
+    health = await serve_health(settings.ports.timers, parts.meter, name, lambda: ready)
+    async with OutputProducer.connected_to(
+        parts.access, client_id=name, message_bytes_max=PRODUCER_BYTES_MAX
+    ) as producer:
+        delivery = Delivery(parts.pool, lambda: producer, name, parts.meter, end_process)
+        await delivery.relay_own()
+        await delivery.start()
+        timers = Timers(parts.pool, parts.work, delivery, parts.clock.now, settings.workers.timer_rows)
+        _on_signals(timers.stop)
+        ready = True
+        await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
+        await delivery.stop()
+    await health.cleanup()
+    await parts.pool.close()
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _migrate(settings: Settings) -> None:
+    dsn = settings.postgres_dsn()
+    await migrate.check_server(dsn)
+    if await migrate.version(dsn) != migrate.HEAD:
+        await migrate.upgrade_now(dsn)
+
+
+def main() -> int:
+    """Exit status: 0 stopped or done, 2 wrong use or settings, 70 a failure of ours."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines")
+    parser.add_argument("part", choices=("migrate", "worker", "timers"))
+    parser.add_argument("--slot", type=int, default=0)
+    parser.add_argument("--die-at", metavar="POINT[:N]", help="fault tests, sandbox only: SIGKILL at a named point")
+    options = parser.parse_args()
+    try:
+        settings = load()
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    set_up_logging(options.part if options.part == "migrate" else f"{options.part}-{options.slot}", settings.hub.log_level)
+    if options.die_at:
+        if not settings.sandbox.enabled:
+            parser.error("--die-at is for the sandbox")
+        point, _, times = options.die_at.partition(":")
+        arm(point, int(times or 1))
+    if options.part == "migrate":
+        asyncio.run(_migrate(settings))
+        return 0
+    run = _worker if options.part == "worker" else _timers
+    try:
+        uvloop.run(run(settings, options.slot))
+    except Exception as error:
+        log.critical("part_failed", cause=type(error).__name__, exc_info=True)
+        sys.stderr.flush()
+        os._exit(70)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
