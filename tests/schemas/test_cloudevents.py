@@ -164,9 +164,7 @@ def test_a_faulty_line_is_named_by_its_place() -> None:
     assert fault.value.errors == (("/1", "is not valid JSON"),)
 
 
-header_names = st.sampled_from(
-    ["ce_id", "ce_source", "ce_type", "ce_time", "ce_specversion", "content-type", "traceparent", "ce_x"]
-)
+header_names = st.sampled_from(["ce_id", "ce_source", "ce_type", "ce_time", "ce_specversion", "content-type", "traceparent", "ce_x"])
 
 
 @given(st.lists(st.tuples(header_names, st.none() | st.binary(max_size=30)), max_size=10), st.binary(max_size=40))

@@ -9,9 +9,7 @@ from schemas.events import EVENTS, OUTBOUND
 from schemas.jsonschema import schema_of
 
 OLD: dict[str, Any] = {
-    "$defs": {
-        "Inner": {"type": "object", "properties": {"id": {"type": "string", "maxLength": 10}}, "required": ["id"]}
-    },
+    "$defs": {"Inner": {"type": "object", "properties": {"id": {"type": "string", "maxLength": 10}}, "required": ["id"]}},
     "type": "object",
     "properties": {
         "id": {"type": "string", "maxLength": 10, "pattern": "^a"},
@@ -86,17 +84,13 @@ BREAKS_NOBODY = [
 
 
 @pytest.mark.parametrize("written_by_hub", [True, False], ids=["outbound", "inbound"])
-@pytest.mark.parametrize(
-    ("at", "value", "fault"), [row[1:] for row in BREAKS_EVERYBODY], ids=[row[0] for row in BREAKS_EVERYBODY]
-)
+@pytest.mark.parametrize(("at", "value", "fault"), [row[1:] for row in BREAKS_EVERYBODY], ids=[row[0] for row in BREAKS_EVERYBODY])
 def test_what_refuses_old_events_breaks_everybody(at: str, value: Any, fault: str, written_by_hub: bool) -> None:
     found = breaks(OLD, changed(at, value), written_by_hub=written_by_hub)
     assert any(each.startswith(fault) for each in found), found
 
 
-@pytest.mark.parametrize(
-    ("at", "value", "fault"), [row[1:] for row in BREAKS_READERS], ids=[row[0] for row in BREAKS_READERS]
-)
+@pytest.mark.parametrize(("at", "value", "fault"), [row[1:] for row in BREAKS_READERS], ids=[row[0] for row in BREAKS_READERS])
 def test_what_readers_do_not_expect_breaks_what_the_hub_writes_alone(at: str, value: Any, fault: str) -> None:
     found = breaks(OLD, changed(at, value), written_by_hub=True)
     assert len(found) == 1

@@ -33,9 +33,7 @@ def test_todays_schemas_may_follow_every_published_one() -> None:
 def test_every_event_type_was_published_and_its_last_version_is_todays() -> None:
     """Else run `python -m schemas.generate --publish` and commit the new version."""
     versions = generate.published()
-    assert {ce_type: kept[-1] for ce_type, kept in versions.items()} == {
-        each: schema_of(each) for each in events.EVENTS
-    }
+    assert {ce_type: kept[-1] for ce_type, kept in versions.items()} == {each: schema_of(each) for each in events.EVENTS}
 
 
 @pytest.mark.parametrize("ce_type", events.EVENTS)

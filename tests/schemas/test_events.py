@@ -133,9 +133,7 @@ def test_printing_a_model_shows_nothing_of_it() -> None:
     assert f"{model!r}{model}".replace("DocumentSubmitted()", "").strip() == ""
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"null", b"1", b'{"a":"\xff"}', b'{"document_id":"\\ud800"}', b"\x00"]
-)
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"1", b'{"a":"\xff"}', b'{"document_id":"\\ud800"}', b"\x00"])
 def test_what_is_no_object_is_malformed_as_a_whole(data: bytes) -> None:
     with pytest.raises(Malformed) as fault:
         events.decode("document.submitted.v1", data)
@@ -193,9 +191,7 @@ def test_an_attachment_is_held_as_its_bytes() -> None:
         ("2026-10-25T03:00:00", "2026-10-25T02:00:00", False),
     ],
 )
-def test_a_start_without_a_zone_is_swedish_and_the_doubled_hour_the_earlier_one(
-    start: str, utc: str, doubled: bool
-) -> None:
+def test_a_start_without_a_zone_is_swedish_and_the_doubled_hour_the_earlier_one(start: str, utc: str, doubled: bool) -> None:
     model = booking(start=start)
     assert model.start == datetime.fromisoformat(utc).replace(tzinfo=UTC)
     assert model.start.utcoffset() is not None

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas import html
@@ -22,6 +22,8 @@ pieces = st.one_of(
     ),
     st.text(max_size=8),
 )  # fmt: skip
+tags = st.sampled_from([f"<{bar}{tag}>" for tag in sorted(html.TAGS) for bar in ("", "/")])
+misnested = st.lists(tags | pieces, max_size=14).map("".join)
 hostile = st.lists(pieces, max_size=12).map("".join)
 
 
@@ -53,7 +55,9 @@ def test_only_allowed_tags_and_attributes_come_out(body: str) -> None:
             assert all((value or "").isdigit() for value in attributes.values())
 
 
-@given(hostile)
+@given(hostile | misnested)
+@example("<li><table><li>")
+@example("<h4><span><h1>x</li><h2>y</td>")
 def test_sanitising_twice_changes_nothing(body: str) -> None:
     once = html.sanitise(body)
     assert html.sanitise(once) == once
@@ -102,7 +106,7 @@ def test_an_address_ends_before_the_punctuation_after_it(text: str, address: str
 
 
 @pytest.mark.parametrize(
-    "text", ["vard.example", "www.vard.example", "https://", "https://.", "ftp://a.example", "xhttps://a.example"]
+    "text", ["vard.example", "www.vard.example", "https://", "https://.", "ftp://a.example", "xhttps://a.example", "://a", "https:// a"]
 )
 def test_an_address_not_written_in_full_is_no_link(text: str) -> None:
     assert html.links(text, "") == []
@@ -119,6 +123,21 @@ def test_an_address_in_html_becomes_clickable_with_its_ampersand_whole() -> None
     assert html.sanitise("<p>https://a.example/?b=1&amp;c=2.</p>") == (
         '<p><a href="https://a.example/?b=1&amp;c=2" rel="noopener noreferrer">https://a.example/?b=1&amp;c=2</a>.</p>'
     )
+
+
+@given(hostile, st.text(max_size=20))
+def test_what_is_delivered_is_the_sanitised_body_with_its_links(body: str, footer: str) -> None:
+    assert html.deliverable(body, footer, "html") == (html.sanitise(body), html.links(body, footer, "html"))
+    assert html.deliverable(body, footer, "text") == (body, html.links(body, footer))
+
+
+def test_addresses_may_stand_close_together() -> None:
+    text = "https://a.example,https://b.example https://c.example/?u=https://d.example http://https://e.example"
+    assert html.links(text, "") == [
+        "https://a.example,https://b.example",
+        "https://c.example/?u=https://d.example",
+        "http://https://e.example",
+    ]
 
 
 def test_the_plain_text_of_a_body_has_its_control_code_though_markup_stands_between() -> None:

@@ -17,10 +17,7 @@ PLAIN = (str, int, bool, datetime)
 
 
 def members_of_model(model: type[BaseModel]) -> dict[str, tuple[Any, bool]]:
-    return {
-        field.alias or name: (shape(field.annotation), field.is_required())
-        for name, field in model.model_fields.items()
-    }
+    return {field.alias or name: (shape(field.annotation), field.is_required()) for name, field in model.model_fields.items()}
 
 
 def members_of_dict(kind: Any) -> dict[str, tuple[Any, bool]]:
