@@ -13,9 +13,7 @@ import orjson
 PROBLEM_JSON: Final = "application/problem+json"
 PROBLEM_BASE: Final = "urn:care-hub:problem:"
 
-DeadLetterClass = Literal[
-    "malformed", "unknown_type", "conflict", "not_allowed", "not_a_recipient", "too_large", "unknown_document"
-]
+DeadLetterClass = Literal["malformed", "unknown_type", "conflict", "not_allowed", "not_a_recipient", "too_large", "unknown_document"]
 
 DEAD_LETTER_CLASSES: Final[Mapping[DeadLetterClass, str]] = MappingProxyType(
     {

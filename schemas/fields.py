@@ -208,13 +208,9 @@ Minutes = Annotated[StrictInt, Field(ge=0, le=MINUTES_MAX)]
 Flag = StrictBool
 _DATETIME: Final = cs.no_info_after_validator_function(_aware, cs.datetime_schema(strict=True))
 
-Instant = Annotated[
-    datetime, _FromText(RFC3339, _instant, _DATETIME, {"type": "string", "format": "date-time", "pattern": RFC3339})
-]
+Instant = Annotated[datetime, _FromText(RFC3339, _instant, _DATETIME, {"type": "string", "format": "date-time", "pattern": RFC3339})]
 """RFC 3339 with its zone, held as aware UTC."""
-LocalInstant = Annotated[
-    datetime, _FromText(RFC3339_OR_LOCAL, _instant, _DATETIME, {"type": "string", "pattern": RFC3339_OR_LOCAL})
-]
+LocalInstant = Annotated[datetime, _FromText(RFC3339_OR_LOCAL, _instant, _DATETIME, {"type": "string", "pattern": RFC3339_OR_LOCAL})]
 """RFC 3339; without a zone it is Europe/Stockholm (the earlier of a doubled hour, as `DoubledHour`)."""
 Day = Annotated[date, _FromText(f"^{_DAY}$", _day, cs.date_schema(strict=True), {"type": "string", "format": "date"})]
 

@@ -30,14 +30,8 @@ def documents() -> dict[str, bytes]:
 def stale(folder: Path = CONTRACTS) -> list[str]:
     """What is written differs from what the models say: one line a file."""
     wanted = documents()
-    found = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for part in ("schemas", "samples")
-        for path in (folder / part).glob("*.json")
-    }
-    found |= {
-        name: (folder / name).read_bytes() for name in ("asyncapi.json", "openapi.json") if (folder / name).exists()
-    }
+    found = {str(path.relative_to(folder)): path.read_bytes() for part in ("schemas", "samples") for path in (folder / part).glob("*.json")}
+    found |= {name: (folder / name).read_bytes() for name in ("asyncapi.json", "openapi.json") if (folder / name).exists()}
     changed = [f"{name} is not current" for name, content in wanted.items() if found.get(name) != content]
     return changed + [f"{name} belongs to no event type" for name in found if name not in wanted]
 

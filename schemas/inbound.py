@@ -43,9 +43,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Inbound(BaseModel):
     """What all inbound events share. A model never shows its content when printed: logs take only ids."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", hide_input_in_errors=True, ser_json_inf_nan="null", validate_default=False
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, ser_json_inf_nan="null", validate_default=False)
     TYPE: ClassVar[str] = ""
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:

@@ -16,8 +16,7 @@ SASL_MECHANISM: Final = "SCRAM-SHA-512"
 HUB_ONLY: Final = frozenset(
     name
     for name in TOPICS
-    if name.startswith("ehr.")
-    or name in ("decisions.v1", "print.entries.v1", "dead-letters.v1", "audit.v1", "persons.v1")
+    if name.startswith("ehr.") or name in ("decisions.v1", "print.entries.v1", "dead-letters.v1", "audit.v1", "persons.v1")
 )
 """Topics that no portal, app or bridge may ever read; operators may."""
 
@@ -50,9 +49,7 @@ PRINCIPALS: Final[Mapping[str, Principal]] = MappingProxyType(
                 ("app.documents.v1", "app.bookings.v1", "video.rooms.v1"),
                 ("accounts.v1", "agents.v1", "receipts.v1"),
             ),
-            Principal(
-                "portal", "The care units' portal", ("portal.bookings.v1", "video.rooms.v1", "video.sessions.v1")
-            ),
+            Principal("portal", "The care units' portal", ("portal.bookings.v1", "video.rooms.v1", "video.sessions.v1")),
             Principal("video", "The video bridges", ("video.rooms.v1",), ("video.sessions.v1",)),
             Principal("mailbox", "The mailbox connectors", ("mailbox.deliveries.v1",), ("mailboxes.v1", "receipts.v1")),
             Principal("register", "The register connector", (), ("persons.v1",)),

@@ -169,10 +169,7 @@ TOPIC_OF_KIND: Final[Mapping[str, str]] = MappingProxyType(
 """Where a submitted document belongs."""
 
 KINDS_OF_TOPIC: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        topic: tuple(kind for kind, name in TOPIC_OF_KIND.items() if name == topic)
-        for topic in dict.fromkeys(TOPIC_OF_KIND.values())
-    }
+    {topic: tuple(kind for kind, name in TOPIC_OF_KIND.items() if name == topic) for topic in dict.fromkeys(TOPIC_OF_KIND.values())}
 )
 """Which kinds of document a topic may carry; another kind there is malformed."""
 

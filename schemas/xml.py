@@ -131,10 +131,7 @@ class Schema:
             return
         # The log is iterable; the stubs do not say so.
         log: list[etree._LogEntry] = list(self._schema.error_log)  # type: ignore[call-overload]
-        raise Malformed(
-            FieldError(_path_pointer(entry.path or "", root), _xsd_reason(entry.type_name))
-            for entry in log[:_XSD_ERRORS_MAX]
-        )
+        raise Malformed(FieldError(_path_pointer(entry.path or "", root), _xsd_reason(entry.type_name)) for entry in log[:_XSD_ERRORS_MAX])
 
 
 _XSD_REASONS: Final[Mapping[str, str]] = {
