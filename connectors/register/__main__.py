@@ -1,0 +1,106 @@
+"""`python -m connectors.register`: the look-up loop between the ledger, the register and Kafka."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+
+from config.health import serve_health
+from config.settings import Settings, load
+from config.telemetry import PrometheusMeter, set_up_logging
+from connectors.register.client import RegisterClient
+from connectors.register.looking_up import LookingUp
+from connectors.register.records import Record
+from pipelines.ledger import lookups
+from pipelines.ledger.pool import connect
+from pipelines.transport.access import KafkaAccess
+from pipelines.transport.outputs import Output, OutputProducer
+from schemas.clock import Clock
+from schemas.keys import PersonKeys
+
+PART = "register"
+log = structlog.get_logger()
+
+
+class PooledLookups:
+    """`pipelines.ledger.lookups` with its pool: the port of the loop."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self.take = partial(lookups.take, pool)
+        self.answered = partial(lookups.answered, pool)
+        self.not_found = partial(lookups.not_found, pool)
+        self.failed = partial(lookups.failed, pool)
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Whatever fails of ours ends the process; the supervisor starts it again."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    meter = PrometheusMeter(PART)
+    clock = Clock(settings.clock_file)
+    keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
+    access = KafkaAccess(
+        settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls()
+    )
+    ready = False
+    health = await serve_health(settings.ports.register, meter, PART, lambda: ready)
+    pool = await connect(settings.postgres_dsn(), size=settings.postgres.pool_max, part=PART)
+    register = RegisterClient(
+        settings.register_url,
+        timeout_s=settings.register_.timeout_seconds,
+        connections_max=settings.register_.concurrent_max,
+    )
+    try:
+        async with register, OutputProducer.connected_to(access, client_id=PART) as producer:
+
+            async def publish(made: Record) -> None:
+                await producer.send_many([Output(*made)])
+
+            looking_up = LookingUp(
+                PooledLookups(pool), register.ask, publish, keys, clock.now, meter, settings.register_.concurrent_max
+            )
+            ear = await asyncpg.connect(settings.postgres_dsn())
+            try:
+                deaf = asyncio.Event()
+                ear.add_termination_listener(lambda _: deaf.set())
+                await ear.add_listener(lookups.CHANNEL, looking_up.wake)
+                ready = True
+                log.info("register_ready")
+                await _run_unless(deaf, looking_up.run(stop))
+            finally:
+                await ear.close()
+    finally:
+        ready = False
+        await pool.close()
+        await health.cleanup()
+
+
+async def _run_unless(deaf: asyncio.Event, looking_up: Coroutine[Any, Any, None]) -> None:
+    """The loop's end, or an error when the ledger's notifications stop coming: then nobody would be looked up at once."""
+    loop = asyncio.create_task(looking_up)
+    silence = asyncio.create_task(deaf.wait())
+    try:
+        await asyncio.wait({loop, silence}, return_when=asyncio.FIRST_COMPLETED)
+        if not loop.done():
+            raise ConnectionError("the ledger's notifications have stopped")
+        await loop
+    finally:
+        loop.cancel()
+        silence.cancel()
+
+
+def main() -> None:
+    """The part's entry."""
+    settings = load()
+    set_up_logging(PART, settings.hub.log_level)
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()
