@@ -6,6 +6,7 @@ Faults of all events are told at once, by JSON Pointer into what was submitted: 
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 import orjson
 
@@ -49,7 +50,10 @@ def decode_request(content_type: str, headers: Mapping[str, str], body: bytes, l
     if media == STRUCTURED:
         return check([(*cloudevents.decode_structured(body), "/data", "")], limits)
     if media == JSON and "ce-specversion" in headers:
-        kafka_names = [(f"ce_{name[3:]}", text.encode()) for name, text in headers.items() if name.startswith("ce-")]
+        # Percent-encoded UTF-8 (CloudEvents HTTP binding, section 3.1.3.2).
+        kafka_names = [
+            (f"ce_{name[3:]}", unquote(text, errors="replace").encode()) for name, text in headers.items() if name.startswith("ce-")
+        ]
         kafka_names.append(("content-type", JSON.encode()))
         if "traceparent" in headers:
             kafka_names.append(("traceparent", headers["traceparent"].encode()))
