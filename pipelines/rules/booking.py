@@ -47,9 +47,7 @@ def judge_booking(person: Person, booking: Booking, limits: Limits, now: datetim
     """What should be seen of the booking now, with the trace of every rule that was tried."""
     if person.protection:
         shown = booking.shown_app or booking.shown_portal
-        return BookingDecision(
-            _B1.rule, "drop", app=False, portal=False, room=Video.NONE, erase=True, withdrawn=shown, steps=(_B1,)
-        )
+        return BookingDecision(_B1.rule, "drop", app=False, portal=False, room=Video.NONE, erase=True, withdrawn=shown, steps=(_B1,))
     steps = [_B1_NO]
     state = identity.register_state(person, now, limits)
     trusted = state == "fresh" or state == "not_needed"
@@ -63,6 +61,8 @@ def judge_booking(person: Person, booking: Booking, limits: Limits, now: datetim
             identity.STALE.rule, "wait", app=False, portal=False, room=Video.NONE, review_at=patience, look_up=look_up,
             steps=tuple(steps),
         )  # fmt: skip
+    else:
+        steps.append(identity.SHOWN)
     if booking.hidden:
         steps.append(_B2)
         return BookingDecision(_B2.rule, "record", app=False, portal=False, room=Video.NONE, steps=tuple(steps))
@@ -138,9 +138,7 @@ def _notifications(
     return told + notify(person, recipients, "reminder", booking.start, now), None
 
 
-def _guarded(
-    decision: BookingDecision, booking: Booking, trusted: bool, patience: datetime | None, steps: list[Step]
-) -> BookingDecision:
+def _guarded(decision: BookingDecision, booking: Booking, trusted: bool, patience: datetime | None, steps: list[Step]) -> BookingDecision:
     """P8 for a booking that is shown somewhere: nothing is shown in a new place before the register has answered."""
     app = decision.app and (trusted or booking.shown_app)
     portal = decision.portal and (trusted or booking.shown_portal)

@@ -80,6 +80,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "P8.print": ("The person is still unconfirmed when the time is up.", "Personen är fortfarande obekräftad när tiden gått ut."),
     "P8.queued": ("The person is still unconfirmed; the entry stands.", "Personen är fortfarande obekräftad; posten ligger kvar."),
     "P8.release": ("The register has confirmed the person.", "Folkbokföringen har bekräftat personen."),
+    "P8.shown": ("What is shown stays so while the register is asked.", "Det som visas står kvar medan folkbokföringen frågas."),
     "P8.hold": ("Nothing new is shown before the register answers.", "Inget nytt visas innan folkbokföringen svarat."),
     "C10.fits": ("A channel can take the size.", "Någon kanal tar emot storleken."),
     "C10.too_large": ("No channel can take a document of this size.", "Ingen kanal tar emot ett så stort dokument."),

@@ -1,6 +1,6 @@
 """Judges the control code that lets a template's documents be delivered electronically (C1-C3, C9).
 
-The order of the questions is CONTRACTS section 3, "How a control code is judged"; the unit mends its template by the answer.
+The order of the questions is CONTRACTS section 3, "How a control code is judged"; the unit mends its template by the answer (C2).
 Judged once, when the document arrives: neither the text nor the source's settings are facts of a later decision.
 """
 
@@ -15,9 +15,7 @@ CODES: Final = {Kind.BREV: "[4US:LPAT]", Kind.REMISSBEKRAFTELSE: "[4US:RPAT]"}
 _OTHER: Final = {Kind.BREV: CODES[Kind.REMISSBEKRAFTELSE], Kind.REMISSBEKRAFTELSE: CODES[Kind.BREV]}
 _INVISIBLE: Final = re.compile("[\\s\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060\ufeff]+")
 """White space as a reader sees it: also no-break, zero-width and soft hyphen."""
-_ENTITIES: Final = re.compile(
-    r"&(?:nbsp|shy|zwnj|zwj|ensp|emsp|thinsp|#160|#173|#xa0|#xad|#8203|#x200b);", re.IGNORECASE
-)
+_ENTITIES: Final = re.compile(r"&(?:nbsp|shy|zwnj|zwj|ensp|emsp|thinsp|#160|#173|#xa0|#xad|#8203|#x200b);", re.IGNORECASE)
 """The same as HTML writes them; the footer's text may come as markup."""
 _ANY: Final = re.compile(r"\[4US:[^\[\]]*\]", re.IGNORECASE)
 

@@ -18,6 +18,7 @@ QUEUED: Final = said("P8.queued", False, register="unverified")
 RELEASED: Final = said("P8.release", True, register="fresh")
 STALE: Final = said("P8.stale", True, register="stale")
 UNVERIFIED: Final = said("P8.unverified", True, register="unverified")
+SHOWN: Final = said("P8.shown", False, register="stale")
 HELD: Final = said("P8.hold", True, register="stale")
 
 _NOT_NEEDED: Final = said("P8.not_needed", False, register="not_needed")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
+from uuid import UUID
 
 from pipelines.rules.model import AccountState, Notify, Person, Recipient
 
@@ -18,23 +19,20 @@ TEMPLATES: Final[Mapping[NotifyKind, str]] = {
 _BLOCKED: Final = AccountState.BLOCKED
 
 
-def notify(
-    person: Person, recipients: tuple[Recipient, ...], kind: NotifyKind, not_after: datetime, now: datetime
-) -> tuple[Notify, ...]:
+def notify(person: Person, recipients: tuple[Recipient, ...], kind: NotifyKind, not_after: datetime, now: datetime) -> tuple[Notify, ...]:
     """The requests for these recipients. A holder of a fullmakt gets none (P7); nobody does when it has lost its point."""
     if person.deceased or person.protection or person.account is _BLOCKED or now >= not_after:
         return ()
     template = TEMPLATES[kind]
-    return tuple(
-        [
-            Notify(recipient, "sms" if _has_phone(person, recipient) else "push", kind, template, not_after)
-            for recipient in recipients
-            if recipient.role != "fullmakt"
-        ]
-    )
+    told = []
+    for recipient in recipients:
+        role = recipient.role
+        if role == "fullmakt":
+            continue
+        phone = person.phone if role == "resident" else _has_phone(person, recipient.uid)
+        told.append(Notify(recipient, "sms" if phone else "push", kind, template, not_after))
+    return tuple(told)
 
 
-def _has_phone(person: Person, recipient: Recipient) -> bool:
-    if recipient.role == "resident":
-        return person.phone
-    return any(link.phone for link in person.agents if link.uid == recipient.uid)
+def _has_phone(person: Person, ombud: UUID) -> bool:
+    return any(link.phone for link in person.agents if link.uid == ombud)

@@ -129,8 +129,9 @@ def _deliver(
     new = tuple([one for one in recipients if not _has(one, is_open, known)])
     given = tuple([(one.uid, one.role) for one in recipients if one.role != "resident"]) if recipients else ()
     asks = decision.operator if document.mailbox is _NEVER else None
-    if not new and asks is None and print_settled is None and given == known:
-        return document, NOTHING
+    if not new and asks is None and print_settled is None:
+        # Somebody may have left: they are told nothing, but what they read from now on no longer counts.
+        return (document if given == known else document._replace(given=given)), NOTHING
     d = document
     moved = Document(
         d.kind, d.e_brev, d.code, d.attachments, d.size, d.sent, d.count_from, d.visit,
@@ -151,7 +152,9 @@ def _has(recipient: Recipient, is_open: bool, given: tuple[tuple[object, Role], 
 def _rest(document: Document, decision: Decision, now: datetime) -> tuple[Document, Effects]:
     """Everything but a delivery: recorded, waiting, or for the print queue."""
     if decision.outcome == "record":
-        return (document, NOTHING) if document.settled is not Settled.NO else _settle(document, Settled.RECORDED)
+        if document.settled is not Settled.NO:
+            return document, NOTHING
+        return document._replace(settled=Settled.RECORDED), Effects(settled=OUTCOMES[Settled.RECORDED])
     effects = NOTHING
     if document.given and decision.rule in TRACKING:
         still = {one.uid for one in decision.recipients}
@@ -172,7 +175,5 @@ def _rest(document: Document, decision: Decision, now: datetime) -> tuple[Docume
         effects = effects._replace(print_updated=True)
     else:
         return document, effects
-    moved = document._replace(
-        print=PrintCopy.OPEN, reason=decision.reason, manual=decision.manual, print_class=decision.print_class
-    )
+    moved = document._replace(print=PrintCopy.OPEN, reason=decision.reason, manual=decision.manual, print_class=decision.print_class)
     return moved, effects

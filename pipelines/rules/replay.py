@@ -34,13 +34,9 @@ def freeze(person: m.Person, subject: m.Document | m.Booking, limits: Limits, no
     return orjson.dumps((BOOKING, _person(person), _booking(subject), _limits(limits), now.timestamp()), default=str)
 
 
-def freeze_room(
-    kind: m.Video, members: Sequence[m.Member], room: m.Room | None, limits: Limits, now: datetime
-) -> bytes:
+def freeze_room(kind: m.Video, members: Sequence[m.Member], room: m.Room | None, limits: Limits, now: datetime) -> bytes:
     """The facts of `judge_room`."""
-    return orjson.dumps(
-        (ROOM, int(kind), [_member(one) for one in members], _room(room), _limits(limits), now.timestamp()), default=str
-    )
+    return orjson.dumps((ROOM, int(kind), [_member(one) for one in members], _room(room), _limits(limits), now.timestamp()), default=str)
 
 
 def thaw(data: bytes) -> Facts | RoomFacts:

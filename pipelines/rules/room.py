@@ -23,9 +23,7 @@ _CANCELLED: Final = said("V6.cancelled", True)
 _TILL: Final = said("V4.void", True)
 
 
-def judge_room(
-    kind: Video, members: Sequence[Member], room: Room | None, limits: Limits, now: datetime
-) -> RoomDecision:
+def judge_room(kind: Video, members: Sequence[Member], room: Room | None, limits: Limits, now: datetime) -> RoomDecision:
     """The room these bookings make now. `members` are all that belong to it, wanted or not; `room` as last published.
 
     A decision CLOSED or VOID with `room` None means that there is nothing to publish. Raises `ValueError` without both.
@@ -42,9 +40,7 @@ def judge_room(
     crowded = len(live) > limits.room_people_max
     steps: list[Step] = []
     if kind is Video.GROUP:
-        steps.append(
-            said("V8.crowded" if crowded else "V8.fits", crowded, bookings=len(live), people_max=limits.room_people_max)
-        )
+        steps.append(said("V8.crowded" if crowded else "V8.fits", crowded, bookings=len(live), people_max=limits.room_people_max))
     reason = review_at = None
     if now >= closes_at:
         state, reason, step = RoomState.CLOSED, ENDED, said("V2.over", True, closes_at=closes_at.isoformat())
@@ -63,9 +59,7 @@ def judge_room(
     )  # fmt: skip
 
 
-def _without_bookings(
-    order: list[Member], barred: list[Member], room: Room | None, limits: Limits, now: datetime
-) -> RoomDecision:
+def _without_bookings(order: list[Member], barred: list[Member], room: Room | None, limits: Limits, now: datetime) -> RoomDecision:
     """No booking uses the room: void for the till (V4) or a withdrawal, closed where all were cancelled or its time is over."""
     margin = timedelta(minutes=limits.room_margin_minutes)
     if room is not None:

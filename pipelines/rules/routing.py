@@ -36,13 +36,9 @@ _R3_NO: Final = said("R3.none", False)
 _R3_APP: Final = said("R3.app", False, protection="sekretessmarkering")
 _R4_NO: Final = said("R4.no", False)
 _R4: Final = said("R4.reserve", True)
-_R5: Final = tuple(
-    said(f"R5.{verdict.name.lower()}", verdict > CodeVerdict.RIGHT, verdict=verdict.name.lower())
-    for verdict in CodeVerdict
-)
+_R5: Final = tuple(said(f"R5.{verdict.name.lower()}", verdict > CodeVerdict.RIGHT, verdict=verdict.name.lower()) for verdict in CodeVerdict)
 _R6: Final = tuple(
-    said(f"R6.{verdict.name.lower()}", verdict > AttachmentVerdict.RIGHT, verdict=verdict.name.lower())
-    for verdict in AttachmentVerdict
+    said(f"R6.{verdict.name.lower()}", verdict > AttachmentVerdict.RIGHT, verdict=verdict.name.lower()) for verdict in AttachmentVerdict
 )
 _R15_SETTLED: Final = said("R15.settled", True)
 _R15_HANDLED: Final = said("R15.handled", True)
@@ -86,9 +82,7 @@ def route(person: Person, document: Document, limits: Limits, now: datetime) -> 
 
 def released(document: Document, now: datetime) -> Document:
     """P8: the register has confirmed the person; the entry leaves the list and the 48 hours count from now (R15)."""
-    return document._replace(
-        print=PrintCopy.RELEASED, reason=None, manual=False, print_class="ordinary", count_from=now
-    )
+    return document._replace(print=PrintCopy.RELEASED, reason=None, manual=False, print_class="ordinary", count_from=now)
 
 
 def _e_brev(_person: Person, document: Document, _limits: Limits, _now: datetime, steps: list[Step]) -> Decision | None:
@@ -99,15 +93,11 @@ def _e_brev(_person: Person, document: Document, _limits: Limits, _now: datetime
     return Decision(_R1.rule, "record", steps=(_R1,))
 
 
-def _concluded(
-    person: Person, document: Document, limits: Limits, _now: datetime, steps: list[Step]
-) -> Decision | None:
+def _concluded(person: Person, document: Document, limits: Limits, _now: datetime, steps: list[Step]) -> Decision | None:
     """R15: settled and handled documents stay as they are, but an unread copy of a protected person is withdrawn (P10)."""
     if document.settled or document.mailbox is _ACCEPTED:
         steps.append(_R15_SETTLED)
-        return Decision(
-            _R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now), steps=tuple(steps)
-        )
+        return Decision(_R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now), steps=tuple(steps))
     if document.print is not _HANDLED:
         return None
     steps.append(_R15_HANDLED)
@@ -140,14 +130,12 @@ def _register(person: Person, document: Document, limits: Limits, now: datetime,
         steps.append(identity.UNVERIFIED)
         return Decision(identity.UNVERIFIED.rule, "wait", deadline=at, look_up=(person.uid,), steps=tuple(steps))
     steps.append(identity.PRINTED)
-    decision = ways.to_print(
-        identity.PRINTED.rule, "identity_unverified", person, document, limits, now, steps, manual=True
-    )
+    decision = ways.to_print(identity.PRINTED.rule, "identity_unverified", person, document, limits, now, steps, manual=True)
     return decision._replace(look_up=(person.uid,))
 
 
 def _alive(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision | None:
-    """R2, before R3; a dead person's protection still shuts the app (P10) and chooses the class."""
+    """R2 (P3), before R3; a dead person's protection still shuts the app (P10) and chooses the class."""
     if not person.deceased:
         steps.append(_R2_NO)
         return None
@@ -165,9 +153,7 @@ def _alive(person: Person, document: Document, limits: Limits, now: datetime, st
     )
 
 
-def _unprotected(
-    person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]
-) -> Decision | None:
+def _unprotected(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision | None:
     """R3 (P1). With the provider's switch the app, and only the app, is open for sekretessmarkering."""
     if not person.protection:
         steps.append(_R3_NO)
@@ -217,9 +203,7 @@ def _code(person: Person, document: Document, limits: Limits, now: datetime, ste
     return ways.to_print(step.rule, CODE_REASONS[document.code], person, document, limits, now, steps)
 
 
-def _attachments(
-    person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]
-) -> Decision | None:
+def _attachments(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision | None:
     """R6 (C5)."""
     steps.append(step := _R6[document.attachments])
     if not step.applied:

@@ -74,8 +74,7 @@ def find(person: Person, document: Document, limits: Limits, now: datetime, step
     born = person.born
     age = -1 if born is None else age_at(born, document.sent)
     if age >= limits.adult_age:
-        steps.append(_r7_older(age))
-        steps.append(_r8_older(age))
+        steps += _older(age)
         return _adult(person, document, now, age, steps)
     if born is not None and age < limits.child_age:
         return _child(person, now, limits, age, steps)
@@ -83,9 +82,7 @@ def find(person: Person, document: Document, limits: Limits, now: datetime, step
     return _teen(person, now, age, steps)
 
 
-def settle_on(
-    way: Way, person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]
-) -> Decision:
+def settle_on(way: Way, person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision:
     """The decision for an open way, a closed one, or one whose time is up."""
     at, early = deadline.due(document, limits)
     if limits.early_print and document.kind is _KALLELSE and document.visit is not None:
@@ -143,7 +140,8 @@ def _child(person: Person, now: datetime, limits: Limits, age: int, steps: list[
 def _teen(person: Person, now: datetime, age: int, steps: list[Step]) -> Way:
     app = channels.app_is_open(person)
     steps.append(_r8(age, app, _ACCOUNTS[person.account]))
-    return _with_holders(Way(_TEEN, (_resident(person),) if app else ()), person, now)
+    way = Way(_TEEN, (Recipient(person.uid, person.pid, "resident"),) if app else ())
+    return _with_holders(way, person, now) if person.agents else way
 
 
 def _adult(person: Person, document: Document, now: datetime, age: int, steps: list[Step]) -> Way:
@@ -160,20 +158,19 @@ def _adult(person: Person, document: Document, now: datetime, age: int, steps: l
             operator, refused, mailbox = None, True, "too_small"
     is_open = app or operator is not None or state in _PENDING
     steps.append(_r9(is_open, age, _ACCOUNTS[person.account], mailbox))
-    return _with_holders(Way(_ADULT, (_resident(person),) if app else (), operator, refused), person, now)
+    way = Way(_ADULT, (Recipient(person.uid, person.pid, "resident"),) if app else (), operator, refused)
+    return _with_holders(way, person, now) if person.agents else way
 
 
 def _with_holders(way: Way, person: Person, now: datetime) -> Way:
     """P7: those with a fullmakt are recipients too, where the resident's app is open."""
-    if not way.recipients or not person.agents:
+    if not way.recipients:
         return way
     found = ombud.holders(person, day_of(now))
     return way._replace(recipients=way.recipients + found.recipients, look_up=found.look_up, until=found.until)
 
 
-def _closed(
-    way: Way, person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step], at: datetime
-) -> Decision:
+def _closed(way: Way, person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step], at: datetime) -> Decision:
     """R10 and R12: a kallelse goes to print at once, the others wait for a channel until the deadline."""
     reason: Reason
     if document.kind is _KALLELSE:
@@ -203,18 +200,14 @@ def _over(
     return to_print(step.rule, reason, person, document, limits, now, steps, recipients=way.recipients)
 
 
-def _resident(person: Person) -> Recipient:
-    return Recipient(person.uid, person.pid, "resident")
-
-
 @lru_cache(maxsize=256)
 def _r7_older(age: int) -> Step:
     return said("R7.older", False, age=age if age >= 0 else None)
 
 
 @lru_cache(maxsize=256)
-def _r8_older(age: int) -> Step:
-    return said("R8.older", False, age=age)
+def _older(age: int) -> tuple[Step, Step]:
+    return _r7_older(age), said("R8.older", False, age=age)
 
 
 @lru_cache(maxsize=256)
