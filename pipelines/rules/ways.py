@@ -52,6 +52,9 @@ _REFUSED: Final = MailboxCopy.REFUSED
 _OPEN: Final = AppCopy.OPEN
 _KALLELSE: Final = Kind.KALLELSE
 _SKYDDAD: Final = Protection.SKYDDAD_FOLKBOKFORING
+_APP: Final = ("app",)
+_BOTH: Final = ("app", "mailbox")
+_MAILBOX: Final = ("mailbox",)
 _NO_LOOK_UP: Final[tuple[UUID, ...]] = ()
 
 
@@ -100,11 +103,6 @@ def settle_on(way: Way, person: Person, document: Document, limits: Limits, now:
         way.rule, "deliver", (_BOTH if mailbox else _APP) if app else _MAILBOX, None, way.recipients, way.operator,
         at, review_at, False, "ordinary", False, False, False, way.look_up, tuple(steps),
     )  # fmt: skip
-
-
-_APP: Final = ("app",)
-_BOTH: Final = ("app", "mailbox")
-_MAILBOX: Final = ("mailbox",)
 
 
 def to_print(
@@ -182,7 +180,8 @@ def _closed(way: Way, person: Person, document: Document, limits: Limits, now: d
         steps.append(step)
         return Decision(step.rule, "wait", deadline=at, look_up=way.look_up, steps=tuple(steps))
     steps.append(step)
-    return to_print(step.rule, reason, person, document, limits, now, steps)
+    decision = to_print(step.rule, reason, person, document, limits, now, steps)
+    return decision._replace(look_up=way.look_up) if way.look_up else decision
 
 
 def _over(

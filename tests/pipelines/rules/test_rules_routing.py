@@ -264,6 +264,11 @@ def test_an_unconfirmed_guardian_is_looked_up_and_nobody_waits() -> None:
     assert (roles(decision), decision.look_up) == ([(2, "guardian")], (UUID(int=3),))
 
 
+def test_an_unconfirmed_only_guardian_is_looked_up_though_the_kallelse_goes_to_print() -> None:
+    decision = decide({"born": CHILD, "agents": (agent(3, verified=False),)}, {"kind": KALLELSE})
+    assert (decision.reason, decision.look_up) == ("no_channel", (UUID(int=3),))
+
+
 def test_a_holder_of_a_fullmakt_needs_the_residents_open_app() -> None:
     decision = decide({"account": NONE, "mailboxes": (KIVRA,), "agents": (agent(relation=FULLMAKT),)}, {})
     assert roles(decision) == []
