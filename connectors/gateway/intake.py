@@ -50,17 +50,23 @@ class Intake:
         self._now = now
         self._is_blocked = is_blocked
 
-    async def take(self, client: Client, events: Sequence[Submitted], share: Share, via: str | None = None) -> list[str]:
-        """The ids of the events, once Kafka has all of them. Raises `Refused`: 403, 413, 503."""
+    async def take(self, client: Client, events: list[Submitted], share: Share, via: str | None = None) -> list[str]:
+        """The ids of the events, once Kafka has all of them. Raises `Refused`: 403, 413, 503.
+
+        `events` is empty afterwards: what waits for Kafka is held once.
+        """
         faults = [fault for event in events for fault in self._rights.faults(client, event, via)]
         if faults:
             raise refused("not-allowed", "The client may not send this", faults[:FAULTS_MAX])
         await self._check_unblocking(events)
         records = self._records(events)
+        ids = [event.envelope.id for event in events]
+        types = Counter(event.envelope.type for event in events)
+        events.clear()  # the records are enough; models would double what waits for Kafka
         await self._publisher.publish(records, share.keep)
-        for ce_type, number in Counter(event.envelope.type for event in events).items():
+        for ce_type, number in types.items():
             self._meter.count("intake_events", number, type=ce_type, source=client.name)
-        return [event.envelope.id for event in events]
+        return ids
 
     def _records(self, events: Sequence[Submitted]) -> list[Output]:
         now_text = time_text(self._now())
