@@ -1,8 +1,9 @@
 """What the rules know and what they answer: facts in, a decision with its trace out.
 
 Everything here is frozen data; what is made anew for every document is a NamedTuple, as that costs a fifth to make. The rules
-(the other modules of this package) are pure functions over it: they read no clock,
-answer back; a what-if replay and the tests do the same without a ledger.
+(the other modules of this package) are pure functions over it: they read no clock, no network, no database (ARCHITECTURE
+decision 3). The ledger loads these values from its rows, calls a rule and writes the answer back; a what-if replay and the
+tests do the same without a ledger.
 
 Person ids appear only where an output must name somebody (`pid`); a trace never holds one (DOMAIN 3, "no free text").
 """
