@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -66,7 +65,7 @@ async def _parts(settings: Settings, name: str) -> Parts:
         statement_timeout_s=settings.postgres.statement_timeout_seconds,
     )
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
-    decoder = Decoder(keys, settings.policy, lambda seconds: clock.at(datetime.fromtimestamp(seconds, UTC)))
+    decoder = Decoder(keys, settings.policy, clock.mapping)
     letters = DeadLetters(settings.dead_letter_key(), settings.dead_letters.per_minute_max, meter)
     work = Work(ledger, decoder, letters, meter, clock.now, slot=name, sender=settings.hub.sender)
     access = KafkaAccess(

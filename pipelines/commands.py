@@ -20,7 +20,7 @@ from pipelines import ids
 from pipelines.rules import attachments as attachment_rule
 from pipelines.rules import control_code
 from pipelines.rules.model import AttachmentVerdict, BookingStatus, CodeVerdict, Kind, Video
-from schemas import events
+from schemas import events, html
 from schemas.cloudevents import Envelope, PersonKeys, decode_record
 from schemas.errors import DeadLetterClass, Malformed
 from schemas.policy import Policy
@@ -202,10 +202,10 @@ TOPIC_KINDS: Final = {
 class Decoder:
     """Records in, commands out. Holds what decoding needs to know: keys, rights, how append times become hub time."""
 
-    def __init__(self, keys: PersonKeys, policy: Policy, at: Callable[[float], datetime]) -> None:
+    def __init__(self, keys: PersonKeys, policy: Policy, mapping: Callable[[], Callable[[float], datetime]]) -> None:
         self.keys = keys
         self.policy = policy
-        self._at = at
+        self._mapping = mapping
         self.person = lru_cache(maxsize=65_536)(self._person)
         self._makers: dict[str, Callable[[Origin, Any, Any], Command | None]] = {
             "document.submitted.v1": self._document,
@@ -229,6 +229,7 @@ class Decoder:
         """One command or refusal a record, in order; tombstones and events that ask for nothing give none."""
         found: list[Command | Refused] = []
         allowed = TOPIC_TYPES[topic]
+        at = self._mapping()
         for record in records:
             if record.value is None:
                 continue
@@ -241,7 +242,7 @@ class Decoder:
                     topic,
                     record.partition,
                     record.offset,
-                    self._at(record.timestamp / 1000),
+                    at(record.timestamp / 1000),
                     ids.fast(envelope.key),
                     envelope,
                 )
@@ -299,7 +300,7 @@ class Decoder:
         code, verdict = CodeVerdict.NOT_NEEDED, AttachmentVerdict.RIGHT
         if e_brev:
             source_rule = self.policy.sources[source]
-            code = control_code.judge(kind, data.body, data.footer, source_rule.control_codes)
+            code = control_code.judge(kind, _words(kind, data), data.footer, source_rule.control_codes)
             if files:
                 verdict = attachment_rule.judge(
                     [
@@ -391,6 +392,13 @@ class _Refusal(Exception):
         super().__init__(cause)
         self.kind: DeadLetterClass = kind
         self.cause = cause
+
+
+def _words(kind: Kind, data: events.DocumentSubmitted) -> str:
+    """The body as its reader sees it: a code may be cut by markup. Not needed when the footer has the right one (C1)."""
+    if data.body_format == "text" or control_code.CODES.get(kind, "") in data.footer:
+        return data.body
+    return html.plain(data.body)
 
 
 def _uuid(text: str, pointer: str) -> UUID:

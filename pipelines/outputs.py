@@ -106,7 +106,7 @@ class Outbox:
         trace: str | None,
     ) -> None:
         """The whole document for the app, with everybody who may read it now (C6: sanitised, links made clickable)."""
-        plain = content["body_format"] == "text"
+        body, links = html.deliverable(content["body"], content["footer"], content["body_format"])
         data: dict[str, Any] = {
             "document_id": row.document_id,
             "kind": KIND_NAMES[Kind(row.kind)],
@@ -114,10 +114,10 @@ class Outbox:
             "unit": row.unit,
             "unit_name": content["unit_name"],
             "title": content["title"],
-            "body": content["body"] if plain else html.sanitise(content["body"]),
+            "body": body,
             "body_format": content["body_format"],
             "footer": content["footer"],
-            "links": html.links(content["body"], content["footer"]),
+            "links": links,
             "attachments": [
                 {"name": a["name"], "content_type": a["content_type"], "sha256": a["sha256"], "size": a["size"]}
                 for a in content["attachments"]

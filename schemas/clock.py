@@ -83,6 +83,14 @@ class Clock:
             return wall
         return datetime.fromtimestamp(map_wall(self._segments, wall.timestamp()), UTC)
 
+    def mapping(self) -> Callable[[float], datetime]:
+        """`at` for many instants (epoch seconds) with one look at the file: for the append times of one batch."""
+        self._refresh()
+        segments = self._segments
+        if not segments:
+            return lambda wall: datetime.fromtimestamp(wall, UTC)
+        return lambda wall: datetime.fromtimestamp(map_wall(segments, wall), UTC)
+
     @property
     def speed(self) -> float:
         self._refresh()

@@ -10,6 +10,7 @@ processes a transaction that held somebody exclusively waits until the rows it c
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -25,13 +26,16 @@ LEVEL: Final = 1
 ORPHANED: Final = timedelta(seconds=15)
 """A row this old belongs to nobody any more: its process is gone and has not come back."""
 
-_compressor = zstandard.ZstdCompressor(level=LEVEL)
-_decompressor = zstandard.ZstdDecompressor()
+_threads = threading.local()
+"""A compressor serves one thread at a time; lanes pack in threads of their own."""
 
 
 def pack(outputs: Sequence[Output]) -> bytes:
     """Outputs as one blob. Values are JSON text, but for dead letters, which are marked and in base64."""
-    return _compressor.compress(
+    compressor: zstandard.ZstdCompressor | None = getattr(_threads, "compressor", None)
+    if compressor is None:
+        compressor = _threads.compressor = zstandard.ZstdCompressor(level=LEVEL)
+    return compressor.compress(
         orjson.dumps(
             [
                 (
@@ -65,7 +69,7 @@ def unpack(blob: bytes) -> list[Output]:
             [(name, text.encode()) for name, text in headers],
             None if partition_key is None else partition_key.encode(),
         )
-        for topic, key, value, headers, partition_key in orjson.loads(_decompressor.decompress(blob))
+        for topic, key, value, headers, partition_key in orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
     ]
 
 

@@ -136,7 +136,7 @@ async def desk(dsn: str, *, policy: Policy | None = None, per_minute_max: int = 
     await connected.close()
     await migrate.upgrade_now(dsn)
     connected = await pool.connect(dsn, size=4, part="test")
-    decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), policy or load({}).policy, lambda at: datetime.fromtimestamp(at, UTC))
+    decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), policy or load({}).policy, lambda: lambda at: datetime.fromtimestamp(at, UTC))
     letters = DeadLetters(b"d" * 32, per_minute_max, NullMeter())
     made = Desk(connected, None, decoder)  # type: ignore[arg-type]
     made.work = Work(connected, decoder, letters, NullMeter(), lambda: made.time, slot="test", sender=SENDER)
