@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
+import structlog
 
 from pipelines import ids
 from pipelines.commands import KIND_NAMES, AnswerIn, Blob, DocumentIn, ReadIn
@@ -42,6 +43,7 @@ from pipelines.rules.model import (
     Visit,
 )
 
+log = structlog.get_logger()
 KINDS: Final = {int(kind): kind for kind in Kind}
 CODES: Final = {int(code): code for code in CodeVerdict}
 VERDICTS: Final = {int(verdict): verdict for verdict in AttachmentVerdict}
@@ -178,10 +180,12 @@ class Documents:
         decision = routing.route(person, document, limits, now)
         after, effects = progress.act(document, person, decision, now)
         first = row.changed == 0
-        due_at = _next(now, decision.deadline, decision.review_at)
         if not first and after == document and not _says_more(effects) and decision.rule == row.rule:
             effects = self._mark(row, effects)
-            if not effects.print_updated:
+            if self._escalate(row):
+                decision = decision._replace(rule="R3", steps=(*decision.steps, routing.ESCALATED))
+            elif not effects.print_updated:
+                due_at = self._due(row, decision)
                 if due_at != row.due_at or decision.deadline != row.deadline:
                     row.due_at, row.deadline = due_at, decision.deadline
                     self.context.documents.touch(row.doc, row)
@@ -191,10 +195,10 @@ class Documents:
         facts = replay.freeze(person, document, limits, now)
         self._become(row, person, document, after, effects)
         row.rule, row.deadline = decision.rule, decision.deadline
-        row.due_at = due_at if row.open else None
         row.changed += 1
         effects = self._mark(row, effects)
         self._enter(row, document, decision, effects)
+        row.due_at = self._due(row, decision)
         event = self.context.out.decision(
             "document", row.document_id, row.changed, self.context.key(person), row.unit, KIND_NAMES[KINDS[row.kind]],
             trigger, decision.rule, decision.outcome, decision.channels, decision.reason, decision.deadline,
@@ -258,6 +262,31 @@ class Documents:
             return _with_update(effects)
         return effects
 
+    def _due(self, row: DocumentRow, decision: Decision) -> datetime | None:
+        """When the timer looks again: at the deadline or review, when the visit of an open entry passes (C7), or nobody opened it (R3)."""
+        if not row.open:
+            return None
+        moments = [decision.deadline, decision.review_at]
+        entry = self._prints.get(row.doc)
+        if entry is not None and row.print == PrintCopy.OPEN:
+            if row.booking is not None and (known := self.visits.get(row.booking)) is not None:
+                moments.append(known[1].start)
+            if entry.reason == "protected_identity" and entry.escalated_at is None:
+                moments.append(entry.entered + timedelta(hours=self.context.limits(row.unit).protected_escalation_hours))
+        return min((moment for moment in moments if moment is not None and moment > self.context.now), default=None)
+
+    def _escalate(self, row: DocumentRow) -> bool:
+        """R3: nobody with the permission opened a protected person's entry in the set time. Told once."""
+        entry = self._prints.get(row.doc)
+        if entry is None or row.print != PrintCopy.OPEN or entry.reason != "protected_identity" or entry.escalated_at is not None:
+            return False
+        if self.context.now < entry.entered + timedelta(hours=self.context.limits(row.unit).protected_escalation_hours):
+            return False
+        entry.escalated_at = self.context.now
+        self.context.prints.touch(entry.entry, entry)
+        log.warning("protected_entry_unopened", document=row.document_id, unit=row.unit)
+        return True
+
     def _enter(self, row: DocumentRow, before: Document, decision: Decision, effects: Effects) -> None:
         """The print entry and the delivery that a decision asks for, as rows."""
         now = self.context.now
@@ -270,7 +299,7 @@ class Documents:
             ident = ids.uid("print", row.document_id)
             entry = PrintRow(
                 ident, row.doc, row.unit, row.kind, row.reason or "", now, int(PrintCopy.OPEN), row.files,
-                decision.urgent, row.manual, row.relay, marking.booking_state(self.document(row), now), None, None, None,
+                decision.urgent, row.manual, row.relay, marking.booking_state(self.document(row), now), None, None, None, None,
             )  # fmt: skip
             self._prints[row.doc] = entry
             if before.print is PrintCopy.NEVER:
@@ -425,11 +454,6 @@ class Documents:
         if "notification" in self.context.policy.unit(row.unit).active:
             for notify in effects.notify:
                 out.notification(notify, row.document_id, key, row.changed)
-
-
-def _next(now: datetime, *moments: datetime | None) -> datetime | None:
-    """The first of these moments that is still to come; what is past has just been decided."""
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
 def _judge_refs(command: DocumentIn, known: dict[bytes, tuple[bytes, int]]) -> None:

@@ -168,6 +168,7 @@ class PrintRow:
     outcome: str | None
     closed_at: datetime | None
     by_id: str | None
+    escalated_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -304,7 +305,7 @@ PRINTS: Final = Writer(
         "print_entries",
         PrintRow,
         ("entry",),
-        _types(f"uuid uuid text int2 text {_T} int2 int2 bool bool bool text text {_T} text"),
+        _types(f"uuid uuid text int2 text {_T} int2 int2 bool bool bool text text {_T} text {_T}"),
     )
 )
 DELIVERIES: Final = Writer(

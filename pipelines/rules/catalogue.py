@@ -90,6 +90,10 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "R2.deceased": ("The person is dead; staff handle the document.", "Personen är avliden; personal hanterar dokumentet."),
     "R3.none": ("The person has no protected identity.", "Personen har inte skyddad identitet."),
     "R3.protected": ("The person's identity is protected.", "Personen har skyddad identitet."),
+    "R3.escalated": (
+        "Nobody with the permission has opened the entry in the set time: escalated.",
+        "Ingen behörig har öppnat utskriften inom angiven tid: eskalerad.",
+    ),
     "R3.app": ("The provider has opened the app for this protection.", "Vårdgivaren har öppnat appen för detta skydd."),
     "R4.no": ("The person has more than a reserve number.", "Personen har mer än ett reservnummer."),
     "R4.reserve": ("The person has only a reserve number.", "Personen har enbart ett reservnummer."),

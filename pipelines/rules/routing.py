@@ -34,6 +34,8 @@ _R2_NO: Final = said("R2.alive", False)
 _R2: Final = said("R2.deceased", True)
 _R3_NO: Final = said("R3.none", False)
 _R3_APP: Final = said("R3.app", False, protection="sekretessmarkering")
+ESCALATED: Final = said("R3.escalated", True)
+"""The ledger's timer says it: nobody with the permission opened the entry in the set time."""
 _R4_NO: Final = said("R4.no", False)
 _R4: Final = said("R4.reserve", True)
 _R5: Final = tuple(said(f"R5.{verdict.name.lower()}", verdict > CodeVerdict.RIGHT, verdict=verdict.name.lower()) for verdict in CodeVerdict)

@@ -228,3 +228,27 @@ async def test_a_kallelse_in_the_queue_says_when_its_booking_was_cancelled(hub: 
     assert [p["reason"] for p in of_type(said, "print.entered.v1")] == ["no_channel"]
     said = await hub.take(booking(ANNA, version=2, status="cancelled"))
     assert [p["booking_state"] for p in of_type(said, "print.entered.v1")] == ["cancelled"]
+
+
+async def test_a_protected_entry_that_nobody_opens_is_escalated_once(hub: Desk) -> None:
+    await hub.take(person(ANNA, protection="sekretessmarkering"), account(ANNA))
+    assert [p["reason"] for p in of_type(await hub.take(letter(ANNA)), "print.entered.v1")] == ["protected_identity"]
+    said = await hub.advance(hours=24)
+    assert [(d["rule"], d["trace"][-1]["because"][:6]) for d in of_type(said, "decision.made.v1")] == [("R3", "Nobody")]
+    assert of_type(await hub.advance(hours=48), "decision.made.v1") == []
+
+
+async def test_a_kallelse_in_the_queue_says_when_its_visit_has_passed(hub: Desk) -> None:
+    await hub.take(person(ANNA))
+    await hub.take(booking(ANNA))
+    await hub.take(kallelse(ANNA, booking_id="b1"))
+    said = await hub.advance(days=7)
+    assert [p["booking_state"] for p in of_type(said, "print.entered.v1")] == ["passed"]
+
+
+async def test_a_printed_but_unread_copy_is_withdrawn_when_a_protection_comes(hub: Desk) -> None:
+    await hub.take(person(ANNA), account(ANNA))
+    await hub.take(letter(ANNA))
+    await hub.pool.execute("UPDATE documents SET print = 2, open = true")
+    said = await hub.take(person(ANNA, protection="sekretessmarkering", as_of=START + timedelta(minutes=1)))
+    assert len(of_type(said, "document.withdrawn.v1")) == 1

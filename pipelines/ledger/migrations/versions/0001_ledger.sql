@@ -160,7 +160,8 @@ CREATE TABLE print_entries (
     booking_state text,
     outcome     text,
     closed_at   timestamptz,
-    by_id       text
+    by_id       text,
+    escalated_at timestamptz               -- R3: nobody with the permission opened it in the set time
 );
 CREATE INDEX print_entries_unit ON print_entries (unit, state, entered);
 
