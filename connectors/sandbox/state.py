@@ -1,0 +1,40 @@
+"""What the handlers share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.persons import after
+from connectors.sandbox.publishing import Publishing
+from connectors.sandbox.world import World
+from schemas.clock import Clock
+
+
+def wall_now() -> datetime:
+    """The wall clock, which the sandbox's clock does not move."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """One sandbox: what it knows, what it may break, how it publishes, and the settings it needs."""
+
+    world: World
+    publishing: Publishing
+    clock: Clock
+    sender: str
+    """The organisation number that mailboxes know the hub by."""
+    faults: Faults
+    ready: Callable[[], bool]
+    wall: Callable[[], datetime] = wall_now
+
+    def after(self, known: Mapping[str, Any] | None) -> datetime:
+        """The `as_of` of what somebody says now: the wall clock's, and newer than what is known."""
+        return after(self.wall(), known)
+
+
+SANDBOX: Final = web.AppKey("sandbox", Sandbox)

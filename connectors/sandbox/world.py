@@ -1,0 +1,238 @@
+"""What the stand-ins know: the app's documents and bookings, requests to mailboxes, notifications, rooms, the print
+queue, decisions, and people's accounts and links, as the topics tell them. Pure: events in, state out.
+
+A topic gives a record at least once; an event is known by its `ce_id`. Everything has a bound: the oldest goes.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+from connectors.sandbox.arrivals import Arrivals, content_of
+from connectors.sandbox.register import Register
+from schemas.cloudevents import Envelope
+from schemas.fields import parse_instant
+
+KEPT_MAX: Final = 100_000
+DECISIONS_MAX: Final = 200_000
+EVENT_IDS_MAX: Final = 1_000_000
+
+Data = Mapping[str, Any]
+Value = TypeVar("Value")
+
+
+class Kept(OrderedDict[str, Value], Generic[Value]):
+    """A bounded dict that forgets what was changed longest ago."""
+
+    def __init__(self, most: int = KEPT_MAX) -> None:
+        super().__init__()
+        self.most = most
+
+    def put(self, key: str, value: Value) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self.most:
+            self.popitem(last=False)
+
+    def newest(self, count: int) -> list[Value]:
+        keys = [key for key, _ in zip(reversed(self), range(count), strict=False)]
+        return [self[key] for key in keys]
+
+
+@dataclass(slots=True)
+class AppDocument:
+    """A document as the app has it."""
+
+    data: Data
+    arrived: datetime
+    withdrawn: bool = False
+    outcome: str | None = None
+    read_by: set[str] = field(default_factory=set)
+
+    @property
+    def recipients(self) -> set[str]:
+        return {each["id"] for each in self.data["recipients"]}
+
+
+@dataclass(slots=True)
+class PrintEntry:
+    """An entry of the print queue with what became of it."""
+
+    data: Data
+    state: str = "open"
+
+
+class World:
+    """All that is known. `apply` takes one event; `revision` grows with each that told something."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.register = Register()
+        self.arrivals = Arrivals()
+        self.accounts: Kept[Data] = Kept()
+        self.agents: Kept[dict[str, Data]] = Kept()
+        self.mailboxes: Kept[dict[str, Data]] = Kept()
+        self.documents: Kept[AppDocument] = Kept()
+        self.bookings: Kept[Data] = Kept()
+        self.deliveries: Kept[Data] = Kept()
+        self.notifications: Kept[Data] = Kept()
+        self.rooms: Kept[Data] = Kept()
+        self.print_entries: Kept[PrintEntry] = Kept()
+        self.decisions: Kept[Data] = Kept(DECISIONS_MAX)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._decided: dict[str, list[str]] = {}
+        self._early_reads: Kept[set[str]] = Kept()
+
+    def apply(self, envelope: Envelope, data: Data, at: datetime) -> None:
+        """Take an event in. `at` is when it was appended, in hub time. A type nobody here knows is left alone."""
+        take = _TAKES.get(envelope.type)
+        if take is None:
+            return
+        event = f"{envelope.source} {envelope.id}"
+        again = event in self._seen
+        if not again:
+            self._seen[event] = None
+            if len(self._seen) > EVENT_IDS_MAX:
+                self._seen.popitem(last=False)
+        take(self, data, at, again)
+        self.revision += 1
+
+    def decisions_of(self, subject_id: str) -> list[Data]:
+        """Decisions about a document, booking or room, the first first."""
+        return [self.decisions[key] for key in self._decided.get(subject_id, ()) if key in self.decisions]
+
+    def account(self, person: str) -> str:
+        """`none`, `active` or `blocked`."""
+        known = self.accounts.get(person)
+        return "none" if known is None else str(known["account"])
+
+    def _person(self, data: Data, at: datetime, again: bool) -> None:
+        self.register.learn(data["patient"], parse_instant(data["as_of"]), data)
+
+    def _account(self, data: Data, at: datetime, again: bool) -> None:
+        if _newer(data, self.accounts.get(data["patient"])):
+            self.accounts.put(data["patient"], data)
+
+    def _agent(self, data: Data, at: datetime, again: bool) -> None:
+        links = self.agents.get(data["patient"], {})
+        name = f"{data['agent']}.{data['relation']}"
+        if _newer(data, links.get(name)):
+            self.agents.put(data["patient"], {**links, name: data})
+
+    def _mailbox(self, data: Data, at: datetime, again: bool) -> None:
+        boxes = self.mailboxes.get(data["patient"], {})
+        if _newer(data, boxes.get(data["operator"])):
+            self.mailboxes.put(data["patient"], {**boxes, data["operator"]: data})
+
+    def _delivered(self, data: Data, at: datetime, again: bool) -> None:
+        name = data["document_id"]
+        known = self.documents.get(name)
+        had = known.recipients | {known.data["patient"]} if known is not None and not known.withdrawn else set()
+        has = {each["id"] for each in data["recipients"]} | {data["patient"]}
+        sha256, size = content_of(data)
+        for person in has if again or has <= had else has - had:  # an event that only adds readers brings others nothing
+            self.arrivals.note("app", person, "document_id", name, sha256, size, at, repeated=again)
+        if again and known is not None:
+            return
+        reads = self._early_reads.pop(name, set()) | (known.read_by if known is not None else set())
+        self.documents.put(name, AppDocument(data, at, outcome=known.outcome if known else None, read_by=reads))
+
+    def _withdrawn(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.documents.get(data["document_id"])
+        if known is not None and not again:
+            known.withdrawn = True
+
+    def _settled(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.documents.get(data["document_id"])
+        if known is not None:
+            known.outcome = data["outcome"]
+
+    def _read(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.documents.get(data["document_id"])
+        if known is not None:
+            known.read_by.add(data["read_by"])
+        else:  # topics have no common order
+            early = self._early_reads.get(data["document_id"], set())
+            self._early_reads.put(data["document_id"], early | {data["read_by"]})
+
+    def _booking(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.bookings.get(data["booking_id"])
+        if known is None or data["version"] >= known["version"]:
+            self.bookings.put(data["booking_id"], data)
+
+    def _booking_hidden(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.bookings.get(data["booking_id"])
+        if known is not None and data["version"] >= known["version"]:
+            del self.bookings[data["booking_id"]]
+
+    def _delivery(self, data: Data, at: datetime, again: bool) -> None:
+        sha256, size = content_of(data)
+        self.arrivals.note(
+            data["operator"], data["patient"], "document_id", data["document_id"], sha256, size, at, repeated=again
+        )
+        self.deliveries.put(data["delivery_id"], {**data, "at": at})
+
+    def _notification(self, data: Data, at: datetime, again: bool) -> None:
+        sha256, size = content_of(data)
+        self.arrivals.note(
+            data["channel"], data["recipient"], "notification_id", data["notification_id"], sha256, size, at,
+            repeated=again,
+        )  # fmt: skip
+        self.notifications.put(data["notification_id"], {**data, "at": at})
+
+    def _room(self, data: Data, at: datetime, again: bool) -> None:
+        self.rooms.put(data["room_id"], data)
+
+    def _print_entered(self, data: Data, at: datetime, again: bool) -> None:
+        if again:
+            return
+        known = self.print_entries.get(data["entry_id"])
+        self.print_entries.put(data["entry_id"], PrintEntry(data, known.state if known is not None else "open"))
+
+    def _print_settled(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.print_entries.get(data["entry_id"])
+        if known is not None and not again:
+            known.state = data["outcome"]
+
+    def _print_handled(self, data: Data, at: datetime, again: bool) -> None:
+        known = self.print_entries.get(data["entry_id"])
+        if known is not None and not again:
+            known.state = "open" if data["action"] == "undone" else data["action"]
+
+    def _decision(self, data: Data, at: datetime, again: bool) -> None:
+        if again:
+            return
+        full = len(self.decisions) >= self.decisions.most
+        oldest = next(iter(self.decisions.values())) if full else None
+        self.decisions.put(data["decision_id"], {**data, "at": at})
+        if oldest is not None:
+            self._decided.pop(oldest["subject_id"], None)
+        self._decided.setdefault(data["subject_id"], []).append(data["decision_id"])
+
+
+def _newer(data: Data, known: Data | None) -> bool:
+    """News of an older `as_of` never overwrites newer."""
+    return known is None or parse_instant(data["as_of"]) >= parse_instant(known["as_of"])
+
+
+_TAKES: Final[Mapping[str, Callable[[World, Data, datetime, bool], None]]] = {
+    "person.changed.v1": World._person,
+    "account.changed.v1": World._account,
+    "agent.changed.v1": World._agent,
+    "mailbox.changed.v1": World._mailbox,
+    "document.delivered.v1": World._delivered,
+    "document.withdrawn.v1": World._withdrawn,
+    "document.settled.v1": World._settled,
+    "document.read.v1": World._read,
+    "booking.shown.v1": World._booking,
+    "booking.hidden.v1": World._booking_hidden,
+    "delivery.requested.v1": World._delivery,
+    "notification.requested.v1": World._notification,
+    "room.changed.v1": World._room,
+    "print.entered.v1": World._print_entered,
+    "print.settled.v1": World._print_settled,
+    "print.handled.v1": World._print_handled,
+    "decision.made.v1": World._decision,
+}
