@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from asyncpg import Pool
 from config.health import serve_health
 from config.settings import Settings, SettingsError, load
 from config.telemetry import PrometheusMeter, set_up_logging
+from pipelines import gauges
 from pipelines.agents import Intake, add_agents
 from pipelines.commands import Decoder
 from pipelines.deadletters import DeadLetters
@@ -107,7 +109,13 @@ async def _worker(settings: Settings, slot: int) -> None:
             nonlocal ready
             ready = True
 
+        def measure() -> None:
+            if ready:
+                gauges.lag(parts.meter, GROUP, app.lag())
+
+        counting = asyncio.create_task(gauges.every(gauges.EVERY_S, measure, app.fail))
         await serve(app, ready=begin)
+        counting.cancel()
         await delivery.stop()
     await health.cleanup()
     await parts.pool.close()
@@ -126,11 +134,18 @@ async def _timers(settings: Settings, slot: int) -> None:
         await delivery.start()
         timers = Timers(parts.pool, parts.work, delivery, parts.clock.now, settings.workers.timer_rows)
         _on_signals(timers.stop)
+        measure = functools.partial(_measure, parts)
+        counting = asyncio.create_task(gauges.every(gauges.EVERY_S, measure, end_process))
         ready = True
         await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
+        counting.cancel()
         await delivery.stop()
     await health.cleanup()
     await parts.pool.close()
+
+
+async def _measure(parts: Parts) -> None:
+    await gauges.measure(parts.pool, parts.meter, parts.clock.now())
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
