@@ -150,6 +150,26 @@ class Answer:
         return {each["pointer"]: each["detail"] for each in self.json["errors"]}
 
 
+def ports_with(log: Log, limits: Limits, **changes: Any) -> Ports:
+    """Ports for tests; `changes` replace some by name."""
+    return Ports(
+        **{
+            "policy": POLICY,
+            "keys": KEYS,
+            "limits": limits,
+            "meter": NullMeter(),
+            "now": lambda: NOW,
+            "tokens": TokensByName(),
+            "client_of_certificate": {},
+            "producer": lambda: log,
+            "is_blocked": nobody_is_blocked,
+            "find_attachment": nothing_found,
+            "booking_source": NoSource(),
+        }
+        | changes
+    )
+
+
 @asynccontextmanager
 async def running(
     limits: Limits | None = None, producer: Callable[[], Producer] | None = None, meter: Meter | None = None, **changes: Any
@@ -157,22 +177,7 @@ async def running(
     """A gateway for the block; `changes` replace ports by name."""
     limits = limits or Limits(publish_timeout_s=1.0, body_timeout_s=1.0, idle_timeout_s=1.0)
     log = Log()
-    ports = Ports(
-        **{
-            "policy": POLICY,
-            "keys": KEYS,
-            "limits": limits,
-            "meter": meter or NullMeter(),
-            "now": lambda: NOW,
-            "tokens": TokensByName(),
-            "client_of_certificate": {},
-            "producer": producer or (lambda: log),
-            "is_blocked": nobody_is_blocked,
-            "find_attachment": nothing_found,
-            "booking_source": NoSource(),
-        }
-        | changes
-    )
+    ports = ports_with(log, limits, **({"producer": producer} if producer else {}), **({"meter": meter} if meter else {}), **changes)
     app, publisher = assemble(ports)
     server = Server(app, limits)
     publisher.start()

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from config.settings import load
-from hub.embedded.running import KafkaServer, running_kafka
 from hub.embedded.kafka import free_ports
+from hub.embedded.running import KafkaServer, running_kafka
 from hub.topics import provision
 from schemas.topics import PARTITIONS
 from tests.connectors.gateway_support import BATCH, EVENTS, Gateway, Log, event
@@ -108,7 +108,7 @@ async def _in_topic(bootstrap: str, topic: str) -> list[str]:
         found: list[str] = []
         for partition in partitions:
             await consumer.seek_to_beginning(partition)
-        while any([ends[each] > await consumer.position(each) for each in partitions]):  # noqa: C419 - awaits
+        while any([ends[each] > await consumer.position(each) for each in partitions]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found.extend(dict(record.headers)["ce_id"].decode() for record in records)
         return found
@@ -130,9 +130,7 @@ async def test_a_refused_batch_leaves_nothing_in_the_topic(gateway: tuple[Gatewa
     assert not [each for each in await _in_topic(broker.bootstrap, "ehr.letters.v1") if each.startswith("b-")]
 
 
-async def test_a_stopped_broker_is_503_and_the_repeat_completes_the_batch(
-    gateway: tuple[Gateway, int], broker: KafkaServer
-) -> None:
+async def test_a_stopped_broker_is_503_and_the_repeat_completes_the_batch(gateway: tuple[Gateway, int], broker: KafkaServer) -> None:
     """SIGSTOP: the connection stays, nothing answers. The repeat with the same ids leaves every event, and only those."""
     client, _ = gateway
     batch = [event(event_id=f"c-{n}") for n in range(200)]
