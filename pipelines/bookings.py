@@ -31,11 +31,15 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EMPTY: Final = b"{}"
 
 
+def rooms_of(booking_id: str, unit: str, start: datetime, resource: str) -> tuple[UUID, UUID]:
+    """V8: a booking's own room, wherever it is moved, and the one of a group: the same unit, start and resource."""
+    return ids.uid("room", booking_id), ids.uid("room", unit, start.isoformat(), resource)
+
+
 def room_of(row: BookingRow) -> UUID:
-    """V8: one room for the same unit, start and resource of a group; else one a booking, wherever it is moved."""
-    if row.video == Video.GROUP:
-        return ids.uid("room", row.unit, row.start.isoformat(), row.resource)
-    return ids.uid("room", row.booking_id)
+    """The room this booking is in when it wants one."""
+    single, group = rooms_of(row.booking_id, row.unit, row.start, row.resource)
+    return group if row.video == Video.GROUP else single
 
 
 class Bookings:

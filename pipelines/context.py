@@ -68,7 +68,7 @@ class Context:
 
     def of(self, person: UUID) -> Person:
         """The facts of the one an event is about, under their current number (P2, P4)."""
-        return self.people[self.current.get(person, person)]
+        return self.people.get(self.current.get(person, person)) or self.people[person]
 
     def resolve(self, person: UUID) -> UUID:
         return self.current.get(person, person)

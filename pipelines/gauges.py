@@ -42,7 +42,8 @@ async def measure(pool: Pool[Any], meter: Meter, now: datetime) -> None:
     waiting: dict[str, int] = {row[0]: row[1] for row in found}
     for reason in get_args(Reason):
         meter.gauge("print_open", waiting.get(reason, 0), reason=reason)
-    unknown = {channel: n for channel, n in await pool.fetch("SELECT channel, count(*) FROM deliveries WHERE state = 4 GROUP BY channel")}
+    found = await pool.fetch("SELECT channel, count(*) FROM deliveries WHERE state = 4 GROUP BY channel")
+    unknown: dict[int, int] = {row[0]: row[1] for row in found}
     for number, name in CHANNELS.items():
         meter.gauge("unknown_outcomes", unknown.get(number, 0), channel=name)
 

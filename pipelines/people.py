@@ -101,7 +101,10 @@ class People:
         data, sent = command.data, command.origin.sent
         row = self.row(command.person, data.patient)
         if row.as_of is not None and data.as_of < row.as_of:
+            # Old news says nothing new, and no newer news is to be had: for whoever waits, the register is silent.
             self.context.count("person", "P8", "ignored")
+            row.silent_at = self.context.now
+            self._note("persons", command.person)
             return
         protection = int(PROTECTIONS[data.protection])
         if data.as_of == row.as_of:

@@ -27,7 +27,7 @@ import structlog
 from asyncpg import Pool
 
 from pipelines import ids
-from pipelines.bookings import Bookings, room_of
+from pipelines.bookings import Bookings, rooms_of
 from pipelines.commands import (
     AccountIn,
     AgentIn,
@@ -47,7 +47,7 @@ from pipelines.context import Context
 from pipelines.deadletters import DeadLetters
 from pipelines.documents import ROLE_NAMES, Documents
 from pipelines.ledger import Connection, deadlines, facts, locks, lookups, outbox, rows
-from pipelines.ledger.rows import DeliveryRow, DocumentRow
+from pipelines.ledger.rows import BookingRow, DeliveryRow, DocumentRow
 from pipelines.outputs import Outbox
 from pipelines.people import People
 from pipelines.rules.model import Role
@@ -248,11 +248,13 @@ class Work:
             exclusive |= await self._subjects(connection, changing)
             wanted = {c.booking for c in changing if isinstance(c, BookingIn)}
             for row in await connection.fetch(
-                "SELECT room, unit, time_type, person FROM bookings WHERE booking = ANY($1) OR person = ANY($2)",
+                "SELECT room, unit, time_type, person, booking_id, start, resource FROM bookings"
+                " WHERE booking = ANY($1) OR person = ANY($2)",
                 list(wanted), list(about),
             ):  # fmt: skip
                 exclusive.add(row["person"])
                 types.add((row["unit"], row["time_type"]))
+                exclusive.update(rooms_of(row["booking_id"], row["unit"], row["start"], row["resource"]))
                 if row["room"] is not None:
                     exclusive.add(row["room"])
             for command in changing:
@@ -260,8 +262,7 @@ class Work:
                     case BookingIn():
                         data = command.data
                         types.add((data.unit, data.time_type.id))
-                        exclusive.add(ids.uid("room", data.booking_id))
-                        exclusive.add(ids.uid("room", data.unit, data.start.isoformat(), data.resource.id))
+                        exclusive.update(rooms_of(data.booking_id, data.unit, data.start, data.resource.id))
                     case TimeTypeIn():
                         exclusive.add(_type_lock(command.data.unit, command.data.time_type.id))
                         types.add((command.data.unit, command.data.time_type.id))
@@ -304,6 +305,7 @@ class Work:
             context.resolve(c.person): c.pid for c in commands if isinstance(c, DocumentIn | BookingIn)
         }
         wanted = touched | set(met) | await self._subjects(connection, commands)
+        wanted |= {context.resolve(person) for person in wanted}
         context.people |= await facts.load(connection, wanted, self.sender, context.now)
         strangers = {person: pid for person, pid in met.items() if person not in context.people}
         if strangers:
@@ -379,23 +381,22 @@ class Work:
         if not due and not due_bookings and not due_rooms:
             return 0, []
         wanted = {row.person for row in due} | {row.person for row in due_bookings}
-        wanted |= {row.room for row in due_bookings if row.room is not None}
-        wanted |= {ids.uid("room", row.booking_id) for row in due_bookings} | {room_of(row) for row in due_bookings}
-        wanted |= {row.room for row in due_rooms} | {_type_lock(row.unit, row.time_type) for row in due_bookings}
+        for row in due_bookings:
+            wanted.update(_needs(row))
+        wanted |= {row.room for row in due_rooms}
         held = await locks.attempt(connection, wanted)
         due = [row for row in due if row.person in held]
         due_rooms = [row for row in due_rooms if row.room in held]
-        due_bookings = [
-            row
-            for row in due_bookings
-            if {row.person, room_of(row), ids.uid("room", row.booking_id), _type_lock(row.unit, row.time_type)} <= held
-            and (row.room is None or row.room in held)
-        ]
+        due_bookings = [row for row in due_bookings if _needs(row) <= held]
         after = await outbox.earlier(connection, self.slot)
         # The rows were read before the locks were had: read them again, now that nobody else changes them.
         documents, bookings = Documents(context), Bookings(context)
         documents_due = [r for r in await documents.by_id([r.doc for r in due]) if r.due_at is not None and r.due_at <= now] if due else []
-        bookings_due = [r for r in await bookings.load([r.booking for r in due_bookings], ()) if r.due_at is not None and r.due_at <= now]
+        bookings_due = [
+            row
+            for row in await bookings.load([row.booking for row in due_bookings], ())
+            if row.due_at is not None and row.due_at <= now and _needs(row) <= held
+        ]
         people = {row.person for row in documents_due} | {row.person for row in bookings_due}
         if not people <= held:
             raise Moved
@@ -495,6 +496,15 @@ def _role(
     if role is None or (role[2] is not None and read_at >= role[2]):
         return None
     return ROLE_NAMES[role[0]]
+
+
+def _needs(row: BookingRow) -> set[UUID]:
+    """Whose locks judging a booking takes: the person's, those of every room it may be in, its time type's."""
+    needed = {row.person, _type_lock(row.unit, row.time_type)}
+    needed.update(rooms_of(row.booking_id, row.unit, row.start, row.resource))
+    if row.room is not None:
+        needed.add(row.room)
+    return needed
 
 
 def _type_lock(unit: str, time_type: str) -> UUID:

@@ -17,6 +17,9 @@ from schemas import persons
 PATIENCE: Final = timedelta(seconds=20)
 """How long the register may take to answer before known facts serve (P8); a failure that it reports ends the wait at once."""
 
+SILENCE: Final = timedelta(hours=1)
+"""How long the register's silence about somebody is taken for granted before it is asked again for a decision."""
+
 _CURRENT: Final = "SELECT old, current FROM aliases WHERE old = ANY($1)"
 _PEOPLE: Final = """
 SELECT p.person, p.pid, p.born, greatest(p.protection, p.inherited), p.deceased IS NOT NULL, p.confirmed_at, p.silent_at,
@@ -73,7 +76,7 @@ async def load(connection: Connection, people: Collection[UUID], sender: str, no
             _PROTECTIONS[protection],
             dead,
             confirmed_at,
-            silent_at is not None or (wanted_at is not None and wanted_at + PATIENCE <= now),
+            (silent_at is not None and now - silent_at < SILENCE) or (wanted_at is not None and wanted_at + PATIENCE <= now),
             _ACCOUNTS[account],
             phone,
             mailboxes.get(person, ()),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Mapping
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 import aiokafka
@@ -28,6 +29,8 @@ from pipelines.transport.stalls import Mark, Stalls
 
 log = logging.getLogger("hub.transport")
 T = TypeVar("T")
+
+_value_size = attrgetter("serialized_value_size")
 
 _FETCH_TIMEOUT_S = 1.0
 """How long a fetch that brings nothing is waited for before the loop looks whether it should stop."""
@@ -302,6 +305,6 @@ class TransportStalled(Exception):
 
 def _chunk(partition: KafkaPartition, records: list[ConsumerRecord]) -> Chunk:
     first, last = records[0], records[-1]
-    size_bytes = sum(max(r.serialized_key_size, 0) + max(r.serialized_value_size, 0) for r in records)
+    size_bytes = sum(map(_value_size, records))
     target = (partition.topic, partition.partition)
     return Chunk(target, first.offset, last.offset + 1, len(records), size_bytes, first.timestamp)

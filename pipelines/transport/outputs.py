@@ -200,15 +200,16 @@ class OutputProducer:
     async def _sort(self, call: _Call, outputs: Sequence[Output]) -> None:
         """Queue a call by partition, or fail it whole."""
         parts: dict[tuple[str, int], list[Output]] = {}
+        partitions = self._partitions
         for output in outputs:
-            count = self._partitions.get(output.topic)
-            if count is None:
-                count = self._partitions[output.topic] = len(await self._producer.partitions_for(output.topic))
-            size = _size_bytes(output)
-            if size > self._message_bytes_max:
-                call.failed(OutputTooLarge(output.topic, size, self._message_bytes_max))
+            topic, key, _, _, partition_key = output
+            if topic not in partitions:
+                partitions[topic] = len(await self._producer.partitions_for(topic))
+            size_bytes = _size_bytes(output)
+            if size_bytes > self._message_bytes_max:
+                call.failed(OutputTooLarge(topic, size_bytes, self._message_bytes_max))
                 return
-            target = (output.topic, _hash(output.partition_key or output.key) % count)
+            target = (topic, _hash(partition_key or key) % partitions[topic])
             part = parts.get(target)
             if part is None:
                 parts[target] = [output]
