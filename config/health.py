@@ -32,9 +32,7 @@ def add_health(app: web.Application, meter: PrometheusMeter, part: str, ready: C
     app.router.add_get("/metrics", metrics)
 
 
-async def serve_health(
-    port: int, meter: PrometheusMeter, part: str, ready: Callable[[], bool], host: str = LOOPBACK
-) -> web.AppRunner:
+async def serve_health(port: int, meter: PrometheusMeter, part: str, ready: Callable[[], bool], host: str = LOOPBACK) -> web.AppRunner:
     """Serve the three routes; the caller ends it with `await runner.cleanup()`.
 
     A part that the supervisor starts again finds its port free at once or a moment later, so a taken port is tried

@@ -228,19 +228,15 @@ class Settings(Table):
         return tuple(key for key, value in set_.items() if value)
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings in force.
+def load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
+    """The settings in force. `options` are variables given on a command line (`HUB_DIR="var2"`); they go first.
 
     Raises:
         SettingsError: naming every key that is unknown or wrong.
     """
-    env = os.environ if environ is None else environ
-    if unknown := sorted(
-        k for k in env if k.startswith("HUB_") and not k.startswith(SECTION_PREFIX) and k not in VARIABLES
-    ):
-        raise SettingsError(
-            "\n".join(f"{name}: no such variable; known are {', '.join(VARIABLES)}" for name in unknown)
-        )
+    env = {**(os.environ if environ is None else environ), **options}
+    if unknown := sorted(k for k in env if k.startswith("HUB_") and not k.startswith(SECTION_PREFIX) and k not in VARIABLES):
+        raise SettingsError("\n".join(f"{name}: no such variable; known are {', '.join(VARIABLES)}" for name in unknown))
     directory = Path(env.get("HUB_CONFIG") or Path(__file__).parent)
     values = _read(directory / "hub.toml")
     for name in sorted(k for k in env if k.startswith(SECTION_PREFIX)):
@@ -270,13 +266,12 @@ _PLAIN: Final = {"port_base": "HUB_PORT_BASE", "external_kafka": "HUB_KAFKA", "e
 _NOT_IN_FILES: Final = frozenset(name for name, field in Settings.model_fields.items() if field.exclude)
 
 
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables that give a part the same settings as `settings`, whatever its own working directory."""
-    given = {"HUB_DIR": str(settings.dir)}
+def part_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a part: ours, with what gives it the same settings wherever it runs."""
+    given = {**os.environ, "HUB_DIR": str(settings.dir)}
     if settings.port_base is not None:
         given["HUB_PORT_BASE"] = str(settings.port_base)
-    if not settings.sandbox.enabled:
-        given["HUB__SANDBOX__ENABLED"] = "false"
+    given["HUB__SANDBOX__ENABLED"] = "true" if settings.sandbox.enabled else "false"
     return given
 
 

@@ -42,15 +42,18 @@ def spawn(
     cwd: Path | None = None,
     account: Account | None = None,
     stop: signal.Signals = signal.SIGTERM,
+    gated: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own (Ctrl-C reaches only us) that gets `stop` when we die.
+
+    `gated`: its standard input is a pipe from us, see `hub.launch`; else it has none.
 
     Call it from the main thread: the kernel watches the thread that forked, not the process.
     """
     who: dict[str, Any] = {} if account is None else account.popen_arguments()
     return subprocess.Popen(  # noqa: S603
         list(command),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if gated else subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=None if env is None else dict(env),

@@ -1,0 +1,159 @@
+"""Which processes make a hub: one table. What each needs before it may work, where it listens, how it is stopped.
+
+A part is `python -m MODULE`. It is started at once and imports its code while Kafka and PostgreSQL start; the word to
+go on comes when what it needs is ready (`hub.launch`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from config.secrets import password
+from config.settings import Settings, part_environment
+from hub.embedded import kafka, postgres
+from hub.embedded.account import Account
+
+SERVERS: Final = ("kafka", "postgres")
+PROBE_TIMEOUT_S: Final = 2.0
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How one process is started."""
+
+    command: list[str]
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    account: Account | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row: `prepare` may take its time and says what to run; `ready` asks whether it can take work."""
+
+    name: str
+    prepare: Callable[[], Launch]
+    needs: tuple[str, ...] = ()
+    ports: Mapping[str, int] = field(default_factory=dict)
+    ready: Probe | None = None  # None: it runs once, and is ready when it ended with 0
+    gated: bool = False  # waits for our word on its standard input
+    stop: signal.Signals = signal.SIGTERM
+    grace_s: float = 15.0
+
+    @property
+    def runs_once(self) -> bool:
+        return self.ready is None
+
+    @property
+    def is_server(self) -> bool:
+        return self.name in SERVERS
+
+
+def table(settings: Settings) -> tuple[Part, ...]:
+    """The parts of a hub under these settings, in the order an operator wants to read them."""
+    p = settings.ports
+    ours = _Ours(settings)
+    base = ("topics", "migrate")
+    parts: list[Part] = []
+    if settings.external_kafka is None:
+        parts.append(_kafka(settings))
+    if settings.external_postgres is None:
+        parts.append(_postgres(settings))
+    parts += [
+        ours.once("migrate", "pipelines", "migrate", needs=("postgres",)),
+        ours.once("topics", "hub.topics", needs=("kafka",)),
+        ours.part("gateway", p.gateway, "connectors.gateway", needs=base),
+        *(
+            ours.part(f"worker-{slot}", p.worker(slot), "pipelines", "worker", "--slot", str(slot), needs=base)
+            for slot in range(settings.workers.count)
+        ),
+        ours.part("timers", p.timers, "pipelines", "timers", "--slot", "0", needs=base),
+        ours.part("register", p.register, "connectors.register", needs=base),
+    ]
+    if settings.sandbox.enabled:
+        parts.append(ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",)))
+    present = {part.name for part in parts}
+    return tuple(_with_needs(part, present) for part in parts)
+
+
+def _with_needs(part: Part, present: set[str]) -> Part:
+    """A server that somebody else runs (HUB_KAFKA, HUB_POSTGRES) needs no waiting here: the one-shot parts wait for it."""
+    needs = tuple(n for n in part.needs if n in present)
+    return Part(part.name, part.prepare, needs, part.ports, part.ready, part.gated, part.stop, part.grace_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Rows of our own code: `python -m hub.launch MODULE …`, with the same settings as the supervisor's."""
+
+    settings: Settings
+
+    def part(self, name: str, port: int, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
+        return Part(name, self._launch(module, *arguments), needs, {"http": port}, answers_ready(port), gated=True)
+
+    def once(self, name: str, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
+        return Part(name, self._launch(module, *arguments), needs, gated=True)
+
+    def _launch(self, *words: str) -> Callable[[], Launch]:
+        return lambda: Launch([sys.executable, "-m", "hub.launch", *words], part_environment(self.settings))
+
+
+def _kafka(settings: Settings) -> Part:
+    p = settings.ports
+    plan = kafka.KafkaPlan(
+        dir=settings.dir / "kafka",
+        port=p.kafka,
+        controller=p.controller,
+        sasl=p.sasl,
+        cache=settings.cache_dir,
+        durable=settings.kafka.durable,
+        heap_mib=settings.kafka.heap_mib,
+    )
+    ports = {"kafka": p.kafka, "controller": p.controller, "sasl": p.sasl}
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(kafka.is_up, plan)
+
+    return Part("kafka", lambda: Launch(kafka.prepare(plan)), (), ports, ready, grace_s=30.0)
+
+
+def _postgres(settings: Settings) -> Part:
+    port = settings.ports.postgres
+
+    def prepare() -> Launch:
+        secrets = settings.secrets_dir
+        plan = postgres.PostgresPlan(settings.dir / "postgres", port, password(secrets, "postgres"), password(secrets, "postgres-admin"))
+        made = postgres.prepare(plan)
+        return Launch(made.command, cwd=made.data, account=made.account)
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(postgres.is_up, port)
+
+    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
+    return Part("postgres", prepare, (), {"postgres": port}, ready, stop=signal.SIGINT, grace_s=60.0)
+
+
+def answers_ready(port: int) -> Probe:
+    """GET /readyz on loopback says 200."""
+
+    async def ready() -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    return (await reader.readline()).split()[1:2] == [b"200"]
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
+
+    return ready

@@ -1,0 +1,135 @@
+"""Is all that was taken in decided, and are its outputs published? Asked often, answered in milliseconds.
+
+Three looks make one answer: at Kafka, at the ledger, at Kafka again with the same end of every topic. One look at each
+would be fooled by an event that went from the one to the other in between: the register's answer, for example, is
+published before the ledger calls the look-up answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from config.settings import Settings
+from hub.topics import client_arguments
+from pipelines.ledger.lookups import ANSWER_WITHIN
+from schemas.topics import TOPICS
+
+GROUP: Final = "hub-pipelines"
+ASK_TIMEOUT_S: Final = 5.0
+INBOUND: Final = tuple(t for t in TOPICS.values() if t.direction == "inbound")
+
+# Counts stop at a bound: beyond it the number says "many" and the answer stays quick.
+COUNT_MAX: Final = 10_000
+LEDGER_SQL: Final = f"""
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)                                AS outbox,
+       (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)          AS documents_overdue,
+       (SELECT count(*) FROM (SELECT FROM bookings WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)           AS bookings_overdue,
+       (SELECT count(*) FROM (SELECT FROM rooms WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)              AS rooms_overdue,
+       (SELECT count(*) FROM (SELECT FROM lookups WHERE attempts = 0
+            OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
+       (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 + interval '24 hours'
+            LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_due_24h,
+       (SELECT count(*) FROM (SELECT FROM dead_letters WHERE state = 0 LIMIT {COUNT_MAX}) AS r)          AS dead_letters_open
+"""  # noqa: S608 - no value is put into the text but a constant
+OPEN_WORK: Final = ("outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried")
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What the workers' group has not acknowledged yet, and where the topics end."""
+
+    records: dict[str, int]  # by topic
+    ends: dict[TopicPartition, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.records.values())
+
+
+class Quiet:
+    """Live connections to Kafka and ledger, opened when first asked and anew after a failure."""
+
+    def __init__(self, settings: Settings, group: str = GROUP) -> None:
+        self._settings = settings
+        self._group = group
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+        self._coordinator: int | None = None
+        self._ledger: asyncpg.Connection[Any] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def look(self, now: datetime) -> dict[str, Any] | None:
+        """`{"idle", "lag", "ledger"}`, or None where Kafka or the ledger does not answer."""
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(ASK_TIMEOUT_S):
+                    before = await self.lag()
+                    work = await self.open_work(now)
+                    after = await self.lag()
+            except Exception:
+                # whatever it was, the connections are suspect and "we do not know" is the answer
+                await self.close()
+                return None
+        still = before.ends == after.ends and before.total == after.total == 0
+        idle = still and not any(work[name] for name in OPEN_WORK)
+        return {"idle": idle, "lag": {"records": after.total, "topics": after.records}, "ledger": work}
+
+    async def lag(self) -> Lag:
+        """Records between what the group has acknowledged and the end of its topics, by topic."""
+        if self._consumer is None or self._admin is None:
+            await self._connect_kafka()
+        assert self._consumer is not None
+        assert self._admin is not None
+        if self._coordinator is None:
+            self._coordinator = await self._admin.find_coordinator(self._group)
+        partitions = [TopicPartition(t.name, n) for t in INBOUND for n in range(t.partitions)]
+        committed, ends = await asyncio.gather(
+            self._admin.list_consumer_group_offsets(self._group, self._coordinator),
+            self._consumer.end_offsets(partitions),
+        )
+        unknown = [p for p in partitions if p not in committed and ends[p] > 0]
+        begins = await self._consumer.beginning_offsets(unknown) if unknown else {}
+        records = dict.fromkeys((t.name for t in INBOUND), 0)
+        for partition in partitions:
+            at = committed[partition].offset if partition in committed else begins.get(partition, 0)
+            records[partition.topic] += max(0, ends[partition] - at)
+        return Lag(records, ends)
+
+    async def open_work(self, now: datetime) -> dict[str, int]:
+        """What the ledger still has to do, by name; `OPEN_WORK` names what keeps the hub from being idle."""
+        if self._ledger is None or self._ledger.is_closed():
+            self._ledger = await asyncpg.connect(self._settings.postgres_dsn(), server_settings={"application_name": "hub-status"})
+        row = await self._ledger.fetchrow(LEDGER_SQL, now, ANSWER_WITHIN)
+        assert row is not None
+        return dict(row.items())
+
+    async def _connect_kafka(self) -> None:
+        arguments = client_arguments(self._settings)
+        self._admin = AIOKafkaAdminClient(**arguments, client_id="hub-status")
+        await self._admin.start()
+        self._consumer = AIOKafkaConsumer(**arguments, client_id="hub-status", enable_auto_commit=False)
+        await self._consumer.start()
+
+    async def close(self) -> None:
+        consumer, admin, ledger = self._consumer, self._admin, self._ledger
+        self._consumer = self._admin = self._ledger = self._coordinator = None
+        for stop in (consumer and consumer.stop, admin and admin.close):
+            if stop:
+                await _quietly(stop())
+        if ledger is not None:
+            ledger.terminate()
+
+
+async def _quietly(closing: Any) -> None:
+    """aiokafka cancels a task of its own in `stop` and lets that out; it is no wish to cancel us."""
+    task = asyncio.ensure_future(closing)
+    await asyncio.wait([task], timeout=ASK_TIMEOUT_S)
+    if task.done() and not task.cancelled():
+        task.exception()

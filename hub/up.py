@@ -1,0 +1,36 @@
+"""`hub up` without its terminal: everything runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from config.settings import Settings
+from hub.control import Control
+from hub.parts import table
+from hub.supervisor import Supervisor, supervise
+
+
+async def up(
+    settings: Settings,
+    say: Callable[[str], None],
+    when_ready: Callable[[Supervisor], Awaitable[None]] | None = None,
+) -> None:
+    """Run the whole hub until SIGINT or SIGTERM; `when_ready` once, when every part can take work.
+
+    Raises:
+        AlreadyRunning, PortTaken, JarError, KafkaFailure, PostgresFailure: in words for an operator.
+    """
+
+    async def beside(supervisor: Supervisor) -> None:
+        control = Control(settings, supervisor)
+        await control.start()
+        try:
+            await supervisor.wait_ready()
+            if when_ready is not None:
+                await when_ready(supervisor)
+            await asyncio.Event().wait()
+        finally:
+            await control.close()
+
+    await supervise(settings, table(settings), say, beside)
