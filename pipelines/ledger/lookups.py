@@ -49,7 +49,7 @@ async def want(connection: Connection, people: Collection[UUID], now: datetime) 
 async def take(pool: Pool[Any], now: datetime, limit: int) -> list[Lookup]:
     """Due look-ups, each handed to one caller; one that is not answered comes due again."""
     found = await pool.fetch(
-        "UPDATE lookups SET asked_at = $1, attempts = attempts + 1, due_at = $1 + $3::interval WHERE person IN"
+        "UPDATE lookups SET asked_at = $1, attempts = attempts + 1, due_at = $1::timestamptz + $3::interval WHERE person IN"
         " (SELECT person FROM lookups WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
         " RETURNING person, pid, attempts",
         now,
@@ -61,7 +61,7 @@ async def take(pool: Pool[Any], now: datetime, limit: int) -> list[Lookup]:
 
 async def answered(pool: Pool[Any], person: UUID, now: datetime) -> None:
     """The register's news is on its way through Kafka; the row waits for it and goes when it is applied (`applied`)."""
-    await pool.execute("UPDATE lookups SET due_at = $2 + $3::interval WHERE person = $1", person, now, ANSWER_WITHIN)
+    await pool.execute("UPDATE lookups SET due_at = $2::timestamptz + $3::interval WHERE person = $1", person, now, ANSWER_WITHIN)
 
 
 async def applied(connection: Connection, people: Collection[UUID]) -> None:
@@ -84,12 +84,12 @@ async def _silent(pool: Pool[Any], person: UUID, now: datetime, pause: timedelta
     async with pool.acquire() as connection, connection.transaction():
         await locks.take(connection, (), (person,))
         await connection.execute(
-            "UPDATE lookups SET due_at = $2 + coalesce($3, least($4::interval * 2 ^ least(attempts, 12), $5::interval))"
-            " WHERE person = $1",
+            "UPDATE lookups SET due_at = $2::timestamptz"
+            " + coalesce($3::interval, least($4::interval * 2 ^ least(attempts, 12), $5::interval)) WHERE person = $1",
             person, now, pause, RETRY_MIN, RETRY_MAX,
         )  # fmt: skip
         known = await connection.fetchval(
-            "UPDATE persons SET silent_at = $2 WHERE person = $1 AND silent_at IS NULL RETURNING confirmed_at", person, now
+            "UPDATE persons SET silent_at = $2 WHERE person = $1 RETURNING confirmed_at", person, now
         )
         if known is not None:
             for table in ("documents", "bookings"):
