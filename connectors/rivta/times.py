@@ -4,6 +4,8 @@ import re
 from datetime import datetime
 from typing import Final
 
+from schemas.fields import parse_instant
+
 _TIME: Final = re.compile(r"[0-9]{12}([0-9]{2})?")
 
 
@@ -13,6 +15,8 @@ def local_iso(digits: str) -> str:
     if not _TIME.fullmatch(digits):
         raise ValueError("should be a local time as yyyyMMddHHmmss")
     try:
-        return datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 - local on purpose
+        iso = datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 - local on purpose
     except ValueError:
         raise ValueError("is not a possible date and time") from None
+    parse_instant(iso)  # the spring hour that does not exist is a ValueError of its own
+    return iso

@@ -11,6 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from schemas.fields import parse_instant
+
 NAMESPACE: Final = "urn:care-hub:takecare-events:1"
 
 _TIME: Final = re.compile(r"[0-9]{12}([0-9]{2})?")
@@ -51,9 +53,11 @@ def local_time(value: str) -> str:
     if not _TIME.fullmatch(digits):
         raise ValueError("should be a local time as yyyyMMddHHmm")
     try:
-        return datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 - local on purpose
+        iso = datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 - local on purpose
     except ValueError:
         raise ValueError("is not a possible date and time") from None
+    parse_instant(iso)  # the spring hour that does not exist is a ValueError of its own
+    return iso
 
 
 def one_of(codes: Mapping[str, str]) -> Callable[[str], str]:

@@ -185,10 +185,7 @@ def _booking(item: xml.Element, at: str, data: dict[str, Any], faults: list[Fiel
 def _minutes(start: str, end: str) -> int:
     """Whole minutes of a visit. In the doubled hour the clock on the wall tells the length, as nobody books 90
     minutes by writing 02:30 to 03:00."""
-    try:
-        begins, ends = parse_instant(start), parse_instant(end)
-    except ValueError:
-        raise ValueError("names a local time that does not exist, or StartTime does") from None
+    begins, ends = parse_instant(start), parse_instant(end)
     if isinstance(begins, DoubledHour):
         length = datetime.fromisoformat(end) - datetime.fromisoformat(start)
     else:
