@@ -83,7 +83,12 @@ def judge_booking(person: Person, booking: Booking, limits: Limits, now: datetim
         steps.append(_B8_PAST)
         app = False
     steps.append(_VIDEO[booking.video])
-    told, remind_at = _notifications(person, recipients if app else (), booking, limits, now, steps, trusted)
+    tried = len(steps)
+    told, remind_at = _notifications(person, recipients if app else (), booking, limits, now, steps)
+    if told and not trusted:
+        # Nothing leaves for somebody who may have become protected: the register is asked, its answer decides again (P8, N3).
+        steps[tried:] = [identity.HELD]
+        told, remind_at = (), patience
     review_at = min((moment for moment in (until, remind_at) if moment is not None and moment > now), default=None)
     return _guarded(
         BookingDecision(
@@ -116,14 +121,13 @@ def _app(
 
 
 def _notifications(
-    person: Person, recipients: tuple[Recipient, ...], booking: Booking, limits: Limits, now: datetime, steps: list[Step],
-    trusted: bool,
+    person: Person, recipients: tuple[Recipient, ...], booking: Booking, limits: Limits, now: datetime, steps: list[Step]
 ) -> tuple[tuple[Notify, ...], datetime | None]:  # fmt: skip
     """V7: at booking once, and once before the start; only for a video visit that is seen in the app and has not begun.
 
     A booking that came when the reminder was due already is notified, not reminded too.
     """
-    if not recipients or booking.video is Video.NONE or now >= booking.start or not (trusted or booking.shown_app):
+    if not recipients or booking.video is Video.NONE or now >= booking.start:
         return (), None
     told: tuple[Notify, ...] = ()
     if not booking.notified:

@@ -252,3 +252,24 @@ async def test_a_printed_but_unread_copy_is_withdrawn_when_a_protection_comes(hu
     await hub.pool.execute("UPDATE documents SET print = 2, open = true")
     said = await hub.take(person(ANNA, protection="sekretessmarkering", as_of=START + timedelta(minutes=1)))
     assert len(of_type(said, "document.withdrawn.v1")) == 1
+
+
+async def test_a_reminder_waits_for_the_registers_news_and_is_sent_once(hub: Desk) -> None:
+    video = {"id": "v", "name": "Video", "hidden": False, "video": "single"}
+    await hub.take(person(ANNA), account(ANNA))
+    await hub.take(booking(ANNA, time_type=video))
+    said = await hub.advance(days=7, minutes=-15)
+    assert of_type(said, "notification.requested.v1") == []
+    assert await hub.pool.fetchval("SELECT count(*) FROM lookups") == 1
+    said = await hub.take(person(ANNA, as_of=hub.time))
+    assert [n["kind"] for n in of_type(said, "notification.requested.v1")] == ["reminder"]
+    assert of_type(await hub.take(person(ANNA, as_of=hub.time)), "notification.requested.v1") == []
+
+
+async def test_no_reminder_leaves_for_somebody_who_became_protected(hub: Desk) -> None:
+    video = {"id": "v", "name": "Video", "hidden": False, "video": "single"}
+    await hub.take(person(ANNA), account(ANNA))
+    await hub.take(booking(ANNA, time_type=video))
+    await hub.advance(days=7, minutes=-15)
+    said = await hub.take(person(ANNA, as_of=hub.time, protection="sekretessmarkering"))
+    assert of_type(said, "notification.requested.v1") == []
