@@ -268,9 +268,7 @@ class Consumer(stock.Consumer):
             if stalled:
                 names = [f"{topic}/{number}" for topic, number in sorted(stalled)]
                 log.error("transport_stalled", extra={"partitions": names})
-                await self.crash(
-                    TransportStalled(f"{len(names)} partitions stood still for {self._settings.stall_s} s")
-                )
+                await self.crash(TransportStalled(f"{len(names)} partitions stood still for {self._settings.stall_s} s"))
 
     def _marks(self) -> Mapping[Partition, Mark]:
         marks = {}

@@ -64,7 +64,8 @@ async def producer(broker: Broker) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("key", "partition"), [(b"21", 1), (b"foobar", 8), (b"a-little-bit-long-string", 11), (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", 3)]
+    ("key", "partition"),
+    [(b"21", 1), (b"foobar", 8), (b"a-little-bit-long-string", 11), (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", 3)],
 )
 def test_partitions_are_those_of_javas_default_partitioner(key: bytes, partition: int) -> None:
     """Java's `Utils.murmur2` gives -973932308, -790332482, -985981536, -58897971 for these (UtilsTest)."""
@@ -127,7 +128,7 @@ async def test_a_record_larger_than_a_batch_goes_alone(broker: Broker, producer:
 
 
 async def test_a_record_larger_than_a_message_is_refused_and_nothing_of_its_call_is_sent(broker: Broker, producer: OutputProducer) -> None:
-    with pytest.raises(OutputTooLarge, match="an output for app has 10[0-9]+ bytes; a message may have 10000"):
+    with pytest.raises(OutputTooLarge, match=r"an output for app has 10[0-9]+ bytes; a message may have 10000"):
         await producer.send_many([output(b"a"), output(b"b" * 10_000)])
     assert broker.sent == []
     good = producer.send_many([output(b"c")])
