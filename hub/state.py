@@ -70,7 +70,7 @@ def end_leftovers(directory: Path, last: Iterable[str]) -> list[str]:
     later = set(last)
 
     def finish(row: Mapping[str, Any]) -> str:
-        end(row["pid"], row["start"], signal.Signals(row.get("stop", signal.SIGTERM)))
+        end(row["pid"], row["start"], signal.Signals(row.get("stop", signal.SIGTERM)), float(row.get("grace_s", 10)))
         return str(row["name"])
 
     ended: list[str] = []

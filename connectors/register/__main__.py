@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class PooledLookups:
     """`pipelines.ledger.lookups` with its pool: the port of the loop."""
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self.take = partial(lookups.take, pool)
         self.answered = partial(lookups.answered, pool)
         self.not_found = partial(lookups.not_found, pool)

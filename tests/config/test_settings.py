@@ -1,0 +1,171 @@
+"""Settings: files, then environment; what is unknown or wrong is an error that names the key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.ports import ports
+from config.secrets import password, secret
+from config.settings import SECTION_PREFIX, SettingsError, load, part_environment
+from schemas.policy import FUNCTIONS, Limits
+
+HUB = "[rules]\nunread_hours = 24\n"
+UNITS = """
+[providers.SE1-P1]
+name = "P"
+active = ["kallelse", "brev"]
+unread_hours = 36
+[units.SE1-A1]
+provider = "SE1-P1"
+name = "A"
+[units.SE1-B2]
+provider = "SE1-P1"
+name = "B"
+active = ["kallelse"]
+unread_hours = 72
+"""
+
+
+def write(directory: Path, hub: str = HUB, units: str = UNITS) -> dict[str, str]:
+    (directory / "hub.toml").write_text(hub)
+    (directory / "units.toml").write_text(units)
+    return {"HUB_CONFIG": str(directory)}
+
+
+def test_the_shipped_settings_stand_and_are_the_laws_defaults() -> None:
+    settings = load({})
+    assert settings.policy.limits == Limits()
+    assert settings.hub.sender == "162321000016"
+    assert settings.policy.unit("SE2321000016-A1").name == "Ortopedmottagningen"
+    assert settings.policy.unit("SE2321000016-B2").provider == "SE2321000016-P1"
+    takecare, sectra = settings.policy.sources["takecare"], settings.policy.source("Sectra")
+    assert takecare.control_codes
+    assert takecare.may_send("brev", "SE2321000016-A1")
+    assert not takecare.may_send("brev", "SE5560000001-G7")
+    assert sectra is not None
+    assert not sectra.control_codes
+    assert sectra.kinds == {"kallelse"}
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    env = write(tmp_path)
+    assert load(env).policy.limits.unread_hours == 24
+    assert load({**env, "HUB__RULES__UNREAD_HOURS": "12"}).policy.limits.unread_hours == 12
+    assert load({**env, "HUB__RULES__EARLY_PRINT": "true"}).policy.limits.early_print is True
+    assert load({"HUB__SOURCES__SECTRA__KINDS": '["kallelse", "brev"]'}).policy.sources["sectra"].kinds == {
+        "kallelse",
+        "brev",
+    }
+
+
+def test_limits_go_from_hub_to_provider_to_unit(tmp_path: Path) -> None:
+    policy = load(write(tmp_path)).policy
+    assert [policy.unit(u).limits.unread_hours for u in ("SE1-A1", "SE1-B2", "SE1-X9")] == [36, 72, 24]
+    assert policy.unit("SE1-A1").active == {"kallelse", "brev"}
+    assert policy.unit("SE1-B2").active == {"kallelse"}
+    assert policy.unit("SE1-X9").active == FUNCTIONS
+    assert policy.unit("SE1-X9").provider == ""
+
+
+def test_the_version_is_of_what_is_in_force_not_of_how_it_is_written(tmp_path: Path) -> None:
+    env = write(tmp_path)
+    before = load(env).policy.version
+    write(tmp_path, hub="# a comment\n\n[rules]\nunread_hours=24\nchild_age = 13\n")
+    assert load(env).policy.version == before
+    assert load({**env, "HUB__RULES__CHILD_AGE": "12"}).policy.version != before
+
+
+WRONG = [
+    ({"HUB__RULES__UNRED_HOURS": "1"}, "rules.unred_hours: no such setting"),
+    ({"HUB__RULES__UNREAD_HOURS": "soon"}, "rules.unread_hours: "),
+    ({"HUB__RULES__UNREAD_HOURS": "-1"}, "rules.unread_hours: "),
+    ({"HUB__RULES__CHILD_AGE": "19"}, "child_age 19 is above adult_age 18"),
+    ({"HUB__NOWHERE__KEY": "1"}, "nowhere: no such setting"),
+    ({"HUB__DIR": "x"}, "HUB__DIR: "),
+    ({"HUB__RULES": "x"}, "HUB__RULES: "),
+    ({"HUB_PORTBASE": "9000"}, "HUB_PORTBASE: no such variable"),
+    ({"HUB_PORT_BASE": "80"}, "port_base: "),
+    ({"HUB_CLOCK_SPEED": "0"}, "sandbox.clock_speed: "),
+    ({"HUB__SOURCES__SECTRA__KINDS": '["post"]'}, "sources.sectra.kinds.0: "),
+    ({"HUB__SOURCES__SECTRA__UNITS": '["*SE"]'}, "sources.sectra.units.0: "),
+    ({"HUB_CONFIG": "/nowhere"}, "hub.toml: not there"),
+]
+
+
+@pytest.mark.parametrize(("env", "says"), WRONG, ids=[says for _, says in WRONG])
+def test_what_is_wrong_is_named(env: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        load(env)
+
+
+WRONG_UNITS = [
+    ('[units.SE1-A1]\nprovider = "SE1-P1"\nname = "A"\n', "units.SE1-A1.provider: SE1-P1 is not among [providers]"),
+    (UNITS.replace('["kallelse"]', '["video"]'), "units.SE1-B2.active: video is not active at its provider"),
+    (UNITS + "paper_lead_dys = 3\n", "units.SE1-B2.paper_lead_dys: no such setting"),
+    (UNITS + "child_age = 40\n", "units.SE1-B2: child_age 40 is above adult_age 18"),
+    ("[units.x]\n", "units.x.[key]: "),
+    ("[units", "units.toml: "),
+]
+
+
+@pytest.mark.parametrize(("units", "says"), WRONG_UNITS, ids=[says for _, says in WRONG_UNITS])
+def test_units_that_do_not_fit_are_named(tmp_path: Path, units: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        load(write(tmp_path, units=units))
+
+
+def test_an_error_does_not_show_the_value() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"HUB__KAFKA__HEAP_MIB": "hunter2"})
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["dir", "port_base", "external_postgres", "cache_dir"])
+def test_what_only_the_environment_may_say_is_no_setting_of_the_file(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load(write(tmp_path, hub=f'{key} = "x"\n'))
+
+
+def test_ports_follow_from_one_base_and_never_meet() -> None:
+    for made in (ports(None), ports(9000)):
+        named = [made.gateway, made.console, made.video, made.timers, made.register, made.control, made.sandbox]
+        named += [made.media, made.kafka, made.controller, made.sasl, made.postgres]
+        named += [made.worker(slot) for slot in range(8)]
+        assert len(set(named)) == len(named)
+    default, moved = ports(None), ports(9000)
+    assert (default.gateway, default.console, default.video, default.sandbox) == (8080, 8081, 8082, 8090)
+    assert (default.kafka, default.postgres, default.media) == (19092, 15432, 7300)
+    assert (moved.gateway, moved.sandbox, moved.media, moved.kafka, moved.postgres) == (9000, 9010, 9020, 9030, 9040)
+
+
+def test_existing_servers_go_before_the_embedded_ones(tmp_path: Path) -> None:
+    env = {"HUB_DIR": str(tmp_path), "HUB_KAFKA": "k1:9092,k2:9092", "HUB_POSTGRES": "postgresql://u:p@h/d"}
+    settings = load(env)
+    assert settings.kafka_bootstrap == "k1:9092,k2:9092"
+    assert settings.postgres_dsn() == "postgresql://u:p@h/d"
+    embedded = load({"HUB_DIR": str(tmp_path), "HUB_PORT_BASE": "9000"})
+    assert embedded.kafka_bootstrap == "127.0.0.1:9030"
+    assert embedded.postgres_dsn().endswith("@127.0.0.1:9040/hub")
+    assert "p@h" not in repr(settings)
+
+
+def test_a_part_has_the_settings_of_its_supervisor(tmp_path: Path) -> None:
+    settings = load({}, HUB_DIR=str(tmp_path), HUB_PORT_BASE="9000", HUB__SANDBOX__ENABLED="false")
+    given = {k: v for k, v in part_environment(settings).items() if k.startswith(("HUB_", SECTION_PREFIX))}
+    assert load(given) == settings
+    assert settings.clock_file is None, "without a sandbox hub time is wall time"
+
+
+def test_a_secret_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
+    first = secret(tmp_path / "secrets", "k")
+    assert len(first) == 32
+    assert secret(tmp_path / "secrets", "k") == first
+    assert password(tmp_path / "secrets", "p") != password(tmp_path / "secrets", "q")
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "secrets").iterdir()} == {0o600}
+
+
+def test_real_peers_are_known_so_that_the_sandbox_can_refuse() -> None:
+    assert load({}).real_peers == ()
+    assert load({"HUB__REGISTER__URL": "https://spar.example"}).real_peers == ("register.url",)
