@@ -15,14 +15,15 @@ from schemas.errors import PROBLEM_JSON, Malformed, Problem
 BODY_BYTES_MAX: Final = 256 * 1024
 SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
         " base-uri 'none'; frame-ancestors 'none'; form-action 'self' http://127.0.0.1:* http://localhost:*"
     ),
 }
-"""The form action names other ports of this machine since a login's answer redirects there."""
+"""`no-referrer` would make browsers send `Origin: null` with our own forms. The form action names other ports of this
+machine since a login's answer redirects there."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()

@@ -108,7 +108,7 @@ def _listed(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The items of a list member, and the one of its singular; a plain string stands for its first field."""
     found = [(f"/{one}", given[one])] if one is not None and given.get(one) is not None else []
-    rows = given.get(many) or []
+    rows = given[many] if given.get(many) is not None else []
     if not isinstance(rows, list):
         raise Malformed([(f"/{many}", "should be an array")])
     found += [(f"/{many}/{place}", row) for place, row in enumerate(rows)]

@@ -240,7 +240,7 @@ class _Kafka:
 
 
 async def test_publish_waits_between_the_phases_until_all_of_one_is_acknowledged(thousand: list[Event]) -> None:
-    kafka, told, seen = _Kafka(), [], []
+    kafka, told, seen = _Kafka(), list[int](), list[tuple[str, int]]()
 
     async def between(phase: str) -> None:
         seen.append((phase, len(kafka.acknowledged)))

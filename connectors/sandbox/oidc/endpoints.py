@@ -1,11 +1,11 @@
 """The issuer's endpoints: discovery, keys, tokens, the login page, user info."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-import aiohttp
 import jwt
 from aiohttp import web
 
@@ -102,11 +102,7 @@ def _client(request: web.Request, form: Mapping[str, str]) -> tuple[str, bool]:
     """The client and whether it proved itself, by header or form (RFC 6749 section 2.3.1). A wrong secret is refused."""
     header = request.headers.get("Authorization")
     if header is not None:
-        try:
-            basic = aiohttp.BasicAuth.decode(header, "utf-8")
-        except ValueError:
-            raise Refused("invalid_client", 401) from None
-        client, secret = unquote_plus(basic.login), unquote_plus(basic.password)
+        client, secret = _basic(header)
     else:
         client, secret = form.get("client_id", LOGIN_CLIENT), form.get("client_secret", "")
         if not secret:
@@ -114,6 +110,18 @@ def _client(request: web.Request, form: Mapping[str, str]) -> tuple[str, bool]:
     if not client_is_right(client, secret):
         raise Refused("invalid_client", 401)
     return client, True
+
+
+def _basic(header: str) -> tuple[str, str]:
+    """Client and secret of a Basic header (RFC 7617), each form-encoded as RFC 6749 section 2.3.1 wants it."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        login, colon, secret = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        raise Refused("invalid_client", 401) from None
+    if scheme.lower() != "basic" or not colon:
+        raise Refused("invalid_client", 401)
+    return unquote_plus(login), unquote_plus(secret)
 
 
 async def authorize(request: web.Request) -> web.Response:

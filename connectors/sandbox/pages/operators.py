@@ -28,6 +28,7 @@ def front_page(world: World, faults: list[dict[str, Any]], now: Any, speed: floa
             _section("rooms", "Video rooms", _rooms(world), None),
             _section("print", "Print queue", _print_queue(world), "Documents that staff shall print and post."),
             _section("decisions", "Recent decisions", _decisions(world), None),
+            id="content",
         ),
     )
     return page("en", "Sandbox: every outside system's view", Html("".join(body)), live=True)
@@ -45,7 +46,7 @@ def why_page(world: World, document_id: str) -> str:
     came = tag("section", tag("h2", "What came of it"), _journey(world, document_id)) if decisions else None
     body = (
         _header("Why?", "The decisions about one id, the first first."),
-        tag("main", search_form(document_id), tag("div", told, came, data_live="why")),
+        tag("main", search_form(document_id), tag("div", told, came, data_live="why"), id="content"),
     )
     return page("en", "Why? – sandbox", Html("".join(body)), live=True)
 
@@ -239,7 +240,8 @@ def _decisions(world: World) -> Html:
 
 
 def _decision_in_words(number: int, decision: Any) -> Html:
-    channels = f" to {', '.join(decision['channels'])}" if decision["channels"] else ""
+    others = [each for each in decision["channels"] if each != decision["outcome"]]
+    channels = f" to {', '.join(others)}" if others else ""
     reason = [" (", tag("code", decision["reason"]), ")"] if "reason" in decision else ""
     deadline = [" Decided again at ", when(parse_instant(decision["deadline"])), "."] if "deadline" in decision else ""
     summary = tag("p", when(decision["at"]), f": {decision['outcome']}{channels} by rule {decision['rule']}", reason,
