@@ -212,7 +212,7 @@ async def test_an_output_that_the_broker_refuses_ends_the_worker_and_loses_nothi
 async def test_a_killed_worker_loses_nothing_and_its_successor_has_its_partitions_at_once(bench: Bench) -> None:
     await bench.create()
     await bench.publish(6_000)
-    first = await bench.worker(records_max=100, slow_s=0.02)
+    first = await bench.worker(records_max=100, slow_s=0.02, topic_records_max=1_000)
     await until(lambda: enough(bench, 500))
     first.kill()
     await ended(first)
@@ -224,7 +224,7 @@ async def test_a_killed_worker_loses_nothing_and_its_successor_has_its_partition
 async def test_a_worker_told_to_stop_finishes_what_it_began_and_repeats_nothing(bench: Bench) -> None:
     await bench.create()
     await bench.publish(6_000)
-    first = await bench.worker(records_max=100, slow_s=0.05)
+    first = await bench.worker(records_max=100, slow_s=0.05, topic_records_max=500)
     await until(lambda: enough(bench, 300))
     first.terminate()
     assert await ended(first) == 0

@@ -30,6 +30,7 @@ async def main(arguments: dict[str, Any]) -> None:
             records_max=arguments.get("records_max", 500),
             stall_s=arguments.get("stall_s", 60.0),
             session_s=arguments.get("session_s", 10.0),
+            topic_records_max=arguments.get("topic_records_max", 4_000),
         )
     )
     run = str(arguments.get("run", 1)).encode()
