@@ -130,22 +130,31 @@ def _attachment() -> dict[str, Any]:
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            }
+            },
+            {
+                "name": "X-Reader",
+                "in": "header",
+                "required": False,
+                "description": "Who reads, as in `recipients` of the delivered document, where the token names nobody",
+                "schema": {"type": "string", "maxLength": 32},
+            },
         ],
-        "responses": {"200": {"description": "The attachment", "content": {"application/pdf": {}}}}
+        "responses": {
+            "200": {"description": "The attachment", "content": {"application/pdf": {}, "application/octet-stream": {}}}
+        }
         | _problems("not-authenticated", "not-allowed", "not-found", "internal", "unavailable"),
     }
 
 
 def _probe(operation: str, summary: str) -> dict[str, Any]:
-    answer = {"application/json": {"schema": {"type": "object"}}}
+    answer = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "operationId": operation,
         "summary": summary,
         "security": [],
         "responses": {
             "200": {"description": "Yes", "content": answer},
-            "503": {"description": "No", "content": answer | {PROBLEM_JSON: {"schema": {"type": "object"}}}},
+            "503": {"description": "No", "content": answer},
         },
     }
 
