@@ -221,8 +221,14 @@ async def main(number: int) -> None:
     await producer.start()
     consumers = [
         AIOKafkaConsumer(
-            BARE_TOPIC, bootstrap_servers=bootstrap, group_id="bench-bare", group_instance_id=f"bare-{number}-{lane}",
-            enable_auto_commit=False, auto_offset_reset="earliest", session_timeout_ms=20_000, client_id=f"bare-{number}-{lane}",
+            BARE_TOPIC,
+            bootstrap_servers=bootstrap,
+            group_id="bench-bare",
+            group_instance_id=f"bare-{number}-{lane}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=20_000,
+            client_id=f"bare-{number}-{lane}",
         )  # fmt: skip
         for lane in range(LANES)
     ]

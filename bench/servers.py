@@ -44,6 +44,7 @@ class Ground:
     producer: OutputProducer
     watcher: AIOKafkaConsumer
     ledgers: dict[str, asyncpg.Connection[Any]] = field(default_factory=dict)
+    admin: AIOKafkaAdminClient | None = None
 
     def environment(self, name: str) -> dict[str, str]:
         """What a part of the hub is started with, on the ledger `name`."""
@@ -82,6 +83,14 @@ class Ground:
         wanted = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
         return sum((await self.watcher.end_offsets(wanted)).values())
 
+    async def committed(self, group: str, topic: str) -> int:
+        """The sum of a group's committed offsets in a topic."""
+        if self.admin is None:
+            self.admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+            await self.admin.start()
+        offsets = await self.admin.list_consumer_group_offsets(group)
+        return sum(max(0, found.offset) for place, found in offsets.items() if place.topic == topic)
+
     async def used(self, pids: Sequence[int], connection: asyncpg.Connection[Any]) -> Used:
         return await used(pids, self.kafka.pid, self.postgres.pid, connection)
 
@@ -110,6 +119,8 @@ async def ground(residents: int = 20_000) -> AsyncIterator[Ground]:
                 finally:
                     for connection in made.ledgers.values():
                         await connection.close()
+                    if made.admin is not None:
+                        await made.admin.close()
                     await watcher.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -124,7 +135,7 @@ def _port_base() -> int:
 async def _topics(bootstrap: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    copies = {name: TOPICS["ehr.letters.v1"].config for name in (BARE_TOPIC, STREAMS_TOPIC)}
+    copies = dict.fromkeys((BARE_TOPIC, STREAMS_TOPIC), TOPICS["ehr.letters.v1"].config)
     facts = {FACTS_TOPIC: TOPICS["persons.v1"].config}
     wanted = {name: topic.config for name, topic in TOPICS.items()} | copies | facts
     await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=config) for name, config in wanted.items()])

@@ -1,7 +1,4 @@
-"""The Kafka Streams side: a small Java program, compiled here with Eclipse's compiler, as the JVM at hand has none.
-
-    python -m bench.streams --lock     write jars.lock anew, from what Maven Central has
-"""
+"""The Kafka Streams side: a small Java program, compiled here with Eclipse's compiler, as the JVM at hand has none."""
 
 from __future__ import annotations
 
@@ -14,7 +11,12 @@ from hub.embedded.kafka import java
 
 HERE: Final = Path(__file__).parent
 MAIN: Final = "Letters"
-_QUIET: Final = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+_QUIET: Final = (
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+)
+
 
 def command(cache: Path, directory: Path, *arguments: str, heap_mib: int = 1_024) -> list[str]:
     """Compile (a second) and return what starts it."""

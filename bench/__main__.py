@@ -1,0 +1,88 @@
+"""`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
+
+Parts: rules, throughput, replay, latency, deadlines; all of them when none is named. Progress goes to stderr, the table to stdout, both
+it and the JSON to --out (`docs/bench.json`, `docs/bench-figures.md`) when given. `--short` is a run of small sizes, to see that the
+benchmarks run; its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from bench import deadlines, rules, throughput
+from bench.report import Report, told
+from bench.servers import ground
+from bench.sides import BARE, HUB, STREAMS
+
+PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    documents: int = 50_000
+    rounds: int = 3
+    residents: int = 20_000
+    batches: int = 40
+    due: int = 200_000
+    spread_s: float = 60.0
+    latency_s: float = 20.0
+    worker_counts: tuple[int, ...] = (1, 2)
+
+
+SHORT: Final = Sizes(documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, worker_counts=(1,))
+
+
+async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> Report:
+    report = Report()
+    if "rules" in parts:
+        rules.run(report, sizes.batches)
+    if set(parts) - {"rules"}:
+        told("starting Kafka and PostgreSQL")
+        async with ground(sizes.residents) as made:
+            if "throughput" in parts:
+                await throughput.run(made, report, sizes.documents, sizes.rounds, sides, sizes.worker_counts)
+            if "replay" in parts:
+                await throughput.replay(made, report, sizes.documents)
+            if "latency" in parts:
+                await throughput.latency(made, report, 500, sizes.latency_s)
+            if "deadlines" in parts:
+                await deadlines.run(made, report, sizes.due, sizes.spread_s)
+    return report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--documents", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--due", type=int)
+    parser.add_argument("--sides", default=",".join((HUB, BARE, STREAMS)), help="of throughput (default: all)")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    parts = tuple(options.parts) or PARTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    given = {name: value for name in ("documents", "rounds", "due") if (value := getattr(options, name)) is not None}
+    sizes = SHORT if options.short else Sizes()
+    sizes = Sizes(**{name: given.get(name, getattr(sizes, name)) for name in Sizes.__slots__})
+    began = time.perf_counter()
+    report = uvloop.run(run(parts, sizes, tuple(options.sides.split(","))))
+    report.machine["seconds"] = round(time.perf_counter() - began)
+    text = report.markdown()
+    sys.stdout.write(text)
+    if options.out is not None:
+        (options.out / "bench.json").write_bytes(report.json())
+        (options.out / "bench-figures.md").write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
