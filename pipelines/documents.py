@@ -180,7 +180,7 @@ class Documents:
         decision = routing.route(person, document, limits, now)
         after, effects = progress.act(document, person, decision, now)
         first = row.changed == 0
-        if not first and after == document and not _says_more(effects) and decision.rule == row.rule:
+        if not first and after == document and not _says_more(effects) and decision.rule in (row.rule, "R15"):
             effects = self._mark(row, effects)
             if self._escalate(row):
                 decision = decision._replace(rule="R3", steps=(*decision.steps, routing.ESCALATED))
