@@ -1,7 +1,7 @@
 """Which processes make a hub: one table. What each needs before it may work, where it listens, how it is stopped.
 
-A part is `python -m MODULE`. It is started at once and imports its code while Kafka and PostgreSQL start; the word to
-go on comes when what it needs is ready (`hub.launch`).
+A part of ours is `python -m MODULE`, forked from a process that has imported all of them already (`hub.nursery`) as
+soon as what it needs is ready.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Launch:
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
     account: Account | None = None
+    words: tuple[str, ...] = ()  # MODULE ARGUMENT …: it may be forked in the nursery instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Part:
     needs: tuple[str, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     ready: Probe | None = None  # None: it runs once, and is ready when it ended with 0
-    gated: bool = False  # waits for our word on its standard input
+    module: str | None = None  # what the nursery shall import for it
     stop: signal.Signals = signal.SIGTERM
     grace_s: float = 15.0
 
@@ -87,23 +88,23 @@ def table(settings: Settings) -> tuple[Part, ...]:
 def _with_needs(part: Part, present: set[str]) -> Part:
     """A server that somebody else runs (HUB_KAFKA, HUB_POSTGRES) needs no waiting here: the one-shot parts wait for it."""
     needs = tuple(n for n in part.needs if n in present)
-    return Part(part.name, part.prepare, needs, part.ports, part.ready, part.gated, part.stop, part.grace_s)
+    return Part(part.name, part.prepare, needs, part.ports, part.ready, part.module, part.stop, part.grace_s)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ours:
-    """Rows of our own code: `python -m hub.launch MODULE …`, with the same settings as the supervisor's."""
+    """Rows of our own code: `python -m MODULE …`, with the same settings as the supervisor's."""
 
     settings: Settings
 
     def part(self, name: str, port: int, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
-        return Part(name, self._launch(module, *arguments), needs, {"http": port}, answers_ready(port), gated=True)
+        return Part(name, self._launch(module, *arguments), needs, {"http": port}, answers_ready(port), module)
 
     def once(self, name: str, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
-        return Part(name, self._launch(module, *arguments), needs, gated=True)
+        return Part(name, self._launch(module, *arguments), needs, module=module)
 
     def _launch(self, *words: str) -> Callable[[], Launch]:
-        return lambda: Launch([sys.executable, "-m", "hub.launch", *words], part_environment(self.settings))
+        return lambda: Launch([sys.executable, "-m", *words], part_environment(self.settings), words=words)
 
 
 def _kafka(settings: Settings) -> Part:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,9 +20,9 @@ from typing import Any, Final, Literal
 from config.settings import Settings
 from hub import logs, state
 from hub.embedded.listening import check_free
-from hub.launch import GO
+from hub.nursery import Nursery
 from hub.parts import SERVERS, Launch, Part
-from hub.process import spawn, started_at
+from hub.process import Process, adopt_orphans, reap_strangers, spawn, started_at
 
 State = Literal["waiting", "starting", "ready", "not ready", "done", "backoff", "stopped"]
 
@@ -31,7 +30,7 @@ BACKOFF_S: Final = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0)
 HEALTHY_S: Final = 30.0
 PROBE_STARTING_S: Final = 0.03
 PROBE_READY_S: Final = 1.0
-ROTATE_S: Final = 5.0
+HOUSEKEEPING_S: Final = 5.0
 KILL_GRACE_S: Final = 5.0
 
 
@@ -41,7 +40,7 @@ class Child:
 
     part: Part
     state: State = "waiting"
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     start: str | None = None  # what tells the process from a later one with its pid
     restarts: int = 0
     failures: int = 0  # in a row, for the back-off
@@ -69,6 +68,8 @@ class Supervisor:
         self._say = say
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
+        self._nursery: Nursery | None = None
+        self._bearing = asyncio.Lock()
         self._began = time.time()
 
     @property
@@ -92,13 +93,19 @@ class Supervisor:
         """
         ports = {f"{c.part.name} ({n})": p for c in self.children.values() for n, p in c.part.ports.items()}
         check_free({**ports, "the control server": self.settings.ports.control})
+        adopt_orphans()
+        self._new_nursery()
         tasks = [asyncio.create_task(self._keep(child)) for child in self.children.values()]
-        tasks.append(asyncio.create_task(self._rotate()))
-        if while_running is not None:
-            tasks.append(asyncio.create_task(self._beside(while_running)))
+        tasks.append(asyncio.create_task(self._housekeep()))
+        beside = asyncio.create_task(self._beside(while_running)) if while_running is not None else None
         await self._stopping.wait()
+        if beside is not None:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
         await self._end(c for c in self.children.values() if not c.part.is_server)
         await self._end(c for c in self.children.values() if c.part.is_server)
+        if self._nursery is not None:
+            self._nursery.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -153,12 +160,12 @@ class Supervisor:
         """Run the part's process once; its exit code."""
         part = child.part
         child.state, child.ready_at = "waiting", None
-        if not part.gated:
-            await self._needs(part)
+        for name in part.needs:
+            await self.children[name].first_ready.wait()
         launch = await asyncio.to_thread(part.prepare)
         if self._stopping.is_set():
             return 0
-        child.process = process = self._spawn(part, launch)
+        child.process = process = await self._start(part, launch)
         child.start = started_at(process.pid)
         self._write()
         exited = asyncio.ensure_future(_exit_of(process))
@@ -167,39 +174,32 @@ class Supervisor:
             return await exited
         finally:
             watching.cancel()
-            if process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    process.stdin.close()
 
-    def _spawn(self, part: Part, launch: Launch) -> subprocess.Popen[bytes]:
+    async def _start(self, part: Part, launch: Launch) -> Process:
         log = logs.open_log(self.settings.log_dir, part.name)
         try:
-            return spawn(
-                launch.command,
-                output=log,
-                env=launch.env,
-                cwd=launch.cwd,
-                account=launch.account,
-                stop=part.stop,
-                gated=part.gated,
-            )
+            if launch.words and self._nursery is not None:
+                try:
+                    async with self._bearing:
+                        return await asyncio.to_thread(self._nursery.bear, launch.words, launch.env or {}, log)
+                except OSError:
+                    self._new_nursery()  # for the next one; this one starts the slow way
+            return spawn(launch.command, output=log, env=launch.env, cwd=launch.cwd, account=launch.account, stop=part.stop)
         finally:
             os.close(log)
 
-    async def _needs(self, part: Part) -> None:
-        for name in part.needs:
-            await self.children[name].first_ready.wait()
+    def _new_nursery(self) -> None:
+        """Nothing is lost without one: parts start slower."""
+        if self._nursery is not None:
+            self._nursery.close()
+        modules = dict.fromkeys(c.part.module for c in self.children.values() if c.part.module)
+        log = logs.open_log(self.settings.log_dir, "nursery")
+        self._nursery = Nursery(tuple(modules), log) if modules else None
+        os.close(log)
 
     async def _watch(self, child: Child) -> None:
-        """Give a gated part its word, then look whether it is ready, often at first and calmly later."""
-        part, process = child.part, child.process
-        assert process is not None
-        if part.gated:
-            await self._needs(part)
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(GO)
-                process.stdin.flush()
+        """Look whether a part is ready, often at first and calmly later."""
+        part = child.part
         child.state = "starting"
         while part.ready is not None:
             if await part.ready():
@@ -227,9 +227,10 @@ class Supervisor:
                 self._say(f"{child.part.name} did not stop within {grace_s:g} s")
         child.state = "stopped"
 
-    async def _rotate(self) -> None:
+    async def _housekeep(self) -> None:
         while True:
-            await asyncio.sleep(ROTATE_S)
+            await asyncio.sleep(HOUSEKEEPING_S)
+            reap_strangers({c.process.pid for c in self.children.values() if c.process is not None})
             await asyncio.to_thread(logs.rotate, self.settings.log_dir)
 
     def _write(self) -> None:
@@ -239,7 +240,7 @@ class Supervisor:
         state.write(self.settings.dir, content)
 
 
-async def _exit_of(process: subprocess.Popen[bytes]) -> int:
+async def _exit_of(process: Process) -> int:
     """The exit code of a process, without a thread: the kernel makes a pidfd readable when its process ends."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()

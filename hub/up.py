@@ -27,6 +27,7 @@ async def up(
         await control.start()
         try:
             await supervisor.wait_ready()
+            await control.status()  # opens its connections, so that the first who asks need not wait for that
             if when_ready is not None:
                 await when_ready(supervisor)
             await asyncio.Event().wait()

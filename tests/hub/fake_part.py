@@ -1,4 +1,4 @@
-"""A part as the supervisor sees one: `python fake_part.py PORT [ignore-term | exit-at-once | needs-word]`.
+"""A part as the supervisor sees one: `python fake_part.py PORT [ignore-term | exit-at-once]`.
 
 Answers /readyz on its port; ends with 3 where it is told so by GET /crash.
 """
@@ -12,8 +12,6 @@ port, *how = sys.argv[1:]
 if "exit-at-once" in how:
     sys.stderr.write("nothing to do\n")
     sys.exit(3)
-if "needs-word" in how and os.read(0, 1) != b"g":
-    sys.exit(0)
 if "ignore-term" in how:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:

@@ -26,7 +26,7 @@ FAKE = Path(__file__).with_name("fake_part.py")
 
 def part(name: str, port: int, *how: str, needs: tuple[str, ...] = (), grace_s: float = 5) -> Part:
     command = [sys.executable, str(FAKE), str(port), *how]
-    return Part(name, lambda: Launch(command), needs, {"http": port}, answers_ready(port), "needs-word" in how, grace_s=grace_s)
+    return Part(name, lambda: Launch(command), needs, {"http": port}, answers_ready(port), grace_s=grace_s)
 
 
 def once(name: str, code: str) -> Part:
@@ -60,7 +60,7 @@ async def until(holds: Callable[[], bool], within_s: float = 15) -> None:
 async def test_a_part_starts_when_what_it_needs_is_ready(settings: Settings) -> None:
     (port,) = free_ports(1)
     first = once("first", f"import time; time.sleep(0.3); open({str(settings.dir / 'made')!r}, 'w')")
-    second = part("second", port, "needs-word", needs=("first",))
+    second = part("second", port, needs=("first",))
     async with supervised(settings, first, second) as (supervisor, _):
         await asyncio.sleep(0.2)
         assert [c.state for c in supervisor.children.values()] == ["starting", "waiting"]
@@ -92,9 +92,12 @@ async def test_a_part_that_keeps_dying_waits_longer_each_time_and_says_why(setti
     (port,) = free_ports(1)
     async with supervised(settings, part("bad", port, "exit-at-once")) as (supervisor, said):
         await until(lambda: supervisor.children["bad"].restarts >= 4)
-    assert [
-        next(w for w in ("at once", "in 0.2 s", "in 0.4 s", "in 0.8 s") if w in line) for line in said[:4]
-    ] == ["at once", "in 0.2 s", "in 0.4 s", "in 0.8 s"]
+    assert [next(w for w in ("at once", "in 0.2 s", "in 0.4 s", "in 0.8 s") if w in line) for line in said[:4]] == [
+        "at once",
+        "in 0.2 s",
+        "in 0.4 s",
+        "in 0.8 s",
+    ]
     assert all("nothing to do" in line for line in said[:4])
 
 
