@@ -5,7 +5,7 @@ Faults of all events are told at once, by JSON Pointer into what was submitted: 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -20,7 +20,8 @@ NDJSON_TYPES: Final = frozenset({NDJSON, "application/ndjson", "application/json
 CONTENT_TYPES: Final = (STRUCTURED, BATCH, NDJSON, JSON)
 """What `POST /v1/events` takes; plain JSON with `ce-` headers is CloudEvents' binary mode."""
 FAULTS_MAX: Final = 200
-_PERSON_FIELDS: Final = ("patient", "agent", "read_by", "replaced_by")
+_PERSON_FIELDS: Final = ("patient", "agent", "read_by", "replaced_by", "linked")
+_PERSON_FIELDS_OF: Final = {model: tuple(name for name in _PERSON_FIELDS if name in model.model_fields) for model in INBOUND.values()}
 
 
 class Submitted(NamedTuple):
@@ -117,18 +118,17 @@ def _normalised(model: Inbound, data: bytes) -> bytes:
     Written anew from the model, a local time would lose that it had no zone, and with it the flag of the
     doubled autumn hour; the worker also counts unknown fields, which therefore go on.
     """
-    value: dict[str, Any] = orjson.loads(data)
-    changed = False
-    for name in _PERSON_FIELDS:
-        normal = getattr(model, name, None)
-        if normal is not None and value.get(name) != normal:
-            value[name] = normal
-            changed = True
-    linked = getattr(model, "linked", None)
-    if linked and value.get("linked") != list(linked):
-        value["linked"] = list(linked)
-        changed = True
-    return orjson.dumps(value) if changed else data
+    ids = {name: getattr(model, name) for name in _PERSON_FIELDS_OF[type(model)]}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in ids.items() if value}
+    if all(_stands(name, value, data) for name, value in given.items()):
+        return data
+    return orjson.dumps({**orjson.loads(data), **given})
+
+
+def _stands(name: str, value: str | list[str], data: bytes) -> bool:
+    """Whether compact JSON has this member once, and with this value (a quote within a text is escaped)."""
+    key = f'"{name}":'.encode()
+    return data.count(key) == 1 and key + orjson.dumps(value) in data
 
 
 def _bounded(events: list[tuple[Envelope, bytes]], limits: Limits) -> list[tuple[Envelope, bytes]]:

@@ -297,3 +297,13 @@ async def test_unknown_paths_and_methods_are_problems_too() -> None:
         assert (await gateway.get("/nowhere")).problem == "not-found"
         answer = await gateway.get(EVENTS)
         assert (answer.status, answer.problem, answer.headers["Allow"]) == (405, "method-not-allowed", "POST")
+
+
+async def test_linked_and_replacing_persons_are_normalised_too_and_a_look_alike_deep_inside_is_not() -> None:
+    short = RESIDENT[2:8] + "-" + RESIDENT[8:]
+    sent = event("person.changed.v1", patient=short, linked=[short], replaced_by=short, other={"patient": RESIDENT})
+    async with running() as gateway:
+        assert (await gateway.post(EVENTS, sent, client="operator")).status == 202
+        data = orjson.loads(gateway.log.records[0].value)
+    assert (data["patient"], data["linked"], data["replaced_by"]) == (RESIDENT, [RESIDENT], RESIDENT)
+    assert data["other"] == {"patient": RESIDENT}
