@@ -219,5 +219,3 @@ def _discard(
 
     common = _of(context)
     _end(command.discard(common.screen, common.dir, command.Choice(tuple(letters or ()), topic, of_class, everything)))
-
-

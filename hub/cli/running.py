@@ -82,9 +82,12 @@ def settings_of(directory: Path) -> Settings:
     try:
         if (directory / STATE).exists():
             return load({**find(directory).environment, "HUB_DIR": str(directory)})
-        return load(HUB_DIR=str(directory))
+        settings = load(HUB_DIR=str(directory))
     except SettingsError as wrong:
         raise WrongUse(f"the settings do not stand:\n{wrong}") from None
+    if settings.external_kafka is None or settings.external_postgres is None:
+        find(directory)  # says that no hub runs there, before any secret is made for one
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any] | None:
