@@ -70,6 +70,7 @@ class KafkaTable(Table):
     username: str = ""
     password_file: str = ""
     ca_file: str = ""
+    principals: bool = False
     durable: bool = True
     heap_mib: Annotated[int, Field(ge=192, le=65_536)] = 256
 
@@ -273,6 +274,12 @@ def part_environment(settings: Settings) -> dict[str, str]:
         given["HUB_PORT_BASE"] = str(settings.port_base)
     given["HUB__SANDBOX__ENABLED"] = "true" if settings.sandbox.enabled else "false"
     return given
+
+
+def take_environment(env: Mapping[str, str]) -> None:
+    """Make `env` this process's environment: a forked part has the one that its supervisor chose."""
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from config.settings import take_environment
 from hub.process import die_with_parent, name_process, spawn
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024
@@ -143,8 +144,7 @@ def _begin(request: dict[str, Any], log: int, supervisor: int) -> list[str]:
     for fd in (1, 2):
         os.dup2(log, fd)
     os.close(log)
-    os.environ.clear()  # this is no reading of settings: the part gets the environment its supervisor chose
-    os.environ.update(request["env"])
+    take_environment(request["env"])
     return words
 
 

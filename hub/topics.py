@@ -5,7 +5,7 @@
 Idempotent: what is right is left alone, so a second start costs a few requests. It ends when every partition has a
 leader, so that whoever comes after it finds the topics' metadata. At the embedded Kafka it also sets the principals'
 passwords and removes rights that the table no longer gives; at an existing Kafka (HUB_KAFKA) users are its operator's
-business, and ACLs are only added.
+business, and ACLs are only added, unless `[kafka] principals` says that it is ours all the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def provision(settings: Settings) -> None:
     admin = await connect(settings)
     try:
         await _make_topics(admin)
-        ours = settings.external_kafka is None
+        ours = settings.external_kafka is None or settings.kafka.principals
         await asyncio.gather(_set_configs(admin), _set_acls(admin, remove=ours))
         if ours:
             await _set_passwords(admin, settings)
@@ -142,7 +142,7 @@ async def _set_passwords(admin: AIOKafkaAdminClient, settings: Settings) -> None
     users = {name: settings.principal_password(name) for name in PRINCIPALS}
     wanted = hashlib.sha256("".join(f"{n}:{p}\n" for n, p in sorted(users.items())).encode()).hexdigest()
     stamp = settings.dir / "kafka" / "users.sha256"
-    if stamp.exists() and stamp.read_text() == wanted:
+    if settings.external_kafka is None and stamp.exists() and stamp.read_text() == wanted:
         return
     salts = {n: hashlib.sha256(f"salt:{p}".encode()).digest() for n, p in users.items()}
     answer = await admin._send_to_controller(AlterScram({n: (salts[n], p) for n, p in users.items()}))

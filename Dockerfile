@@ -1,0 +1,21 @@
+# The hub's image: its parts only; Kafka and PostgreSQL are other containers (docker-compose.yml) or a cluster.
+FROM python:3.11-slim AS packages
+COPY requirements.lock /src/
+RUN python -m venv /opt/hub && /opt/hub/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.lock
+
+FROM python:3.11-slim
+RUN useradd --create-home --uid 10001 hub && install -d -o hub -g hub /var/lib/hub
+COPY --from=packages /opt/hub /opt/hub
+COPY pyproject.toml /src/
+COPY schemas /src/schemas
+COPY config /src/config
+COPY pipelines /src/pipelines
+COPY connectors /src/connectors
+COPY hub /src/hub
+RUN /opt/hub/bin/pip install --no-deps --no-build-isolation -e /src
+USER hub
+VOLUME /var/lib/hub
+EXPOSE 8080 8090
+HEALTHCHECK --interval=10s --timeout=3s CMD ["/opt/hub/bin/hub", "status", "--dir", "/var/lib/hub", "--json"]
+ENTRYPOINT ["/opt/hub/bin/hub"]
+CMD ["up", "--dir", "/var/lib/hub"]
