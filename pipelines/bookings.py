@@ -226,12 +226,11 @@ class Bookings:
     def _note(self, row: BookingRow, decision: BookingDecision, before: Booking, trigger: Trigger, trace: str | None) -> None:
         person = self.context.of(row.person)
         channels = ("app",) if decision.app else ()
-        event = self.context.out.decision(
+        ident, event = self.context.out.decision(
             "booking", row.booking_id, row.changed, self.context.key(person), row.unit, None, trigger, decision.rule,
             decision.outcome, channels, None, None, decision.steps, trace,
         )  # fmt: skip
         facts = replay.freeze(person, before, self.context.limits(row.unit), self.context.now)
-        ident = ids.uid("decision", "booking", row.booking_id, str(row.changed))
         self.context.decisions.append((ident, row.booking, self.context.now, SUBJECT_BOOKING, facts, event))
         self.context.count("booking", decision.rule, decision.outcome)
 
@@ -308,13 +307,12 @@ class Bookings:
         row.state, row.active_at, row.opens_at, row.closes_at, row.reason = after
         row.changed += 1
         self.context.out.room(row, row.partition_by, listed)
-        event = self.context.out.decision(
+        key, event = self.context.out.decision(
             "room", str(ident), row.changed, row.partition_by, unit, None, "arrival" if fresh else trigger, decision.rule,
             "deliver" if decision.state in (RoomState.SCHEDULED, RoomState.ACTIVE) else "settle", (), decision.reason, None,
             decision.steps,
         )  # fmt: skip
         frozen = replay.freeze_room(kind, facts, before, limits, now)
-        key = ids.uid("decision", "room", str(ident), str(row.changed))
         self.context.decisions.append((key, ident, now, SUBJECT_ROOM, frozen, event))
         self.context.count("room", decision.rule, str(decision.state.name).lower())
 

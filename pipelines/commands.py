@@ -36,6 +36,8 @@ STATUSES: Final = {
     "arrived": BookingStatus.ARRIVED,
 }
 STATUS_NAMES: Final = {status: name for name, status in STATUSES.items()}
+ALLOWED_MAX: Final = 10_000
+"""Answers kept to which source may send what for which unit: the settings do not change while a part runs."""
 FUNCTION_OF: Final = {"time_type": "booking"}
 """Time types belong to the function that the settings call booking."""
 PDF: Final = b"%PDF-"
@@ -72,6 +74,15 @@ class Blob:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a document says: `data` is stored by its hash, `parts` are the same before they became bytes."""
+
+    sha: bytes
+    data: bytes
+    parts: dict[str, Any]
+
+
 @dataclass(slots=True)
 class DocumentIn:
     """A submitted document, judged as far as its own content goes: control code (R5), attachments (R6), size (C10)."""
@@ -92,7 +103,7 @@ class DocumentIn:
     attachments: AttachmentVerdict
     size: int
     files: int
-    content: Blob | None
+    content: Content | None
     blobs: tuple[Blob, ...]
     refs: tuple[bytes, ...]
 
@@ -206,6 +217,7 @@ class Decoder:
         self.keys = keys
         self.policy = policy
         self._mapping = mapping
+        self._allowed: set[tuple[str, str, str]] = set()
         self.person = lru_cache(maxsize=65_536)(self._person)
         self._makers: dict[str, Callable[[Origin, Any, Any], Command | None]] = {
             "document.submitted.v1": self._document,
@@ -257,6 +269,13 @@ class Decoder:
 
     def _rights(self, source_name: str, what: str, unit: str) -> None:
         """CONTRACTS section 3: a kind or unit that the settings give this source no right to is `not_allowed`."""
+        if (source_name, what, unit) in self._allowed:
+            return
+        self._judge_rights(source_name, what, unit)
+        if len(self._allowed) < ALLOWED_MAX:
+            self._allowed.add((source_name, what, unit))
+
+    def _judge_rights(self, source_name: str, what: str, unit: str) -> None:
         source = self.policy.sources.get(source_name)
         if source is None:
             raise _Refusal("not_allowed", "/source_system: is no source of the settings")
@@ -294,7 +313,7 @@ class Decoder:
             )
         )  # fmt: skip
         size = len(data.body.encode()) + len(data.footer.encode()) + sum(len(item.data or b"") for item in data.attachments)
-        content: Blob | None = None
+        content: Content | None = None
         blobs: tuple[Blob, ...] = ()
         refs: tuple[bytes, ...] = ()
         code, verdict = CodeVerdict.NOT_NEEDED, AttachmentVerdict.RIGHT
@@ -320,19 +339,18 @@ class Decoder:
                     for item, known in zip(data.attachments, files, strict=True)
                     if item.data is None
                 )
-            body = orjson.dumps(
-                {
-                    "title": data.title,
-                    "unit_name": data.unit_name,
-                    "body": data.body,
-                    "body_format": data.body_format,
-                    "footer": data.footer,
-                    "booking_id": data.booking_id,
-                    "template": data.template.id,
-                    "attachments": files,
-                }
-            )
-            content = Blob(sha256(body).digest(), body)
+            parts = {
+                "title": data.title,
+                "unit_name": data.unit_name,
+                "body": data.body,
+                "body_format": data.body_format,
+                "footer": data.footer,
+                "booking_id": data.booking_id,
+                "template": data.template.id,
+                "attachments": files,
+            }
+            body = orjson.dumps(parts)
+            content = Content(sha256(body).digest(), body, parts)
         return DocumentIn(
             origin, record, ids.document(data.document_id), data.document_id, self.person(data.patient), data.patient,
             data.unit, kind, source, e_brev, ids.booking(data.booking_id) if data.booking_id else None, digest, code,

@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from pipelines import ids
-from pipelines.commands import KIND_NAMES, AnswerIn, Blob, DocumentIn, ReadIn
+from pipelines.commands import KIND_NAMES, AnswerIn, Content, DocumentIn, ReadIn
 from pipelines.context import Context
 from pipelines.ledger import rows
 from pipelines.ledger.rows import DeliveryRow, DocumentRow, PrintRow
@@ -162,7 +162,7 @@ class Documents:
         self.context.documents.new[row.doc] = row
         self.known[row.doc] = row
         if content is not None:
-            self._bodies[content.sha] = orjson.loads(content.data)
+            self._bodies[content.sha] = content.parts
             self.context.contents[content.sha] = content.data
             for blob in command.blobs:
                 self.context.contents[blob.sha] = blob.data
@@ -199,12 +199,11 @@ class Documents:
         effects = self._mark(row, effects)
         self._enter(row, document, decision, effects)
         row.due_at = self._due(row, decision)
-        event = self.context.out.decision(
+        ident, event = self.context.out.decision(
             "document", row.document_id, row.changed, self.context.key(person), row.unit, KIND_NAMES[KINDS[row.kind]],
             trigger, decision.rule, decision.outcome, decision.channels, decision.reason, decision.deadline,
             decision.steps, trace,
         )  # fmt: skip
-        ident = ids.uid("decision", "document", row.document_id, str(row.changed))
         self.context.decisions.append((ident, row.doc, now, SUBJECT, facts, event))
         self.context.count("document", decision.rule, decision.outcome)
         if not first:
@@ -268,6 +267,8 @@ class Documents:
             return None
         moments = [decision.deadline, decision.review_at]
         entry = self._prints.get(row.doc)
+        if entry is None and decision.review_at is None:
+            return decision.deadline if decision.deadline is not None and decision.deadline > self.context.now else None
         if entry is not None and row.print == PrintCopy.OPEN:
             if row.booking is not None and (known := self.visits.get(row.booking)) is not None:
                 moments.append(known[1].start)
@@ -370,12 +371,11 @@ class Documents:
         rule = "R13" if before.print is PrintCopy.OPEN else "R11"
         row.rule = rule
         steps = marking.settled_steps(rule, why)
-        event = self.context.out.decision(
+        ident, event = self.context.out.decision(
             "document", row.document_id, row.changed, self.context.key(person), row.unit, KIND_NAMES[KINDS[row.kind]],
             trigger, rule, "settle", (), None, None, steps, trace,
         )  # fmt: skip
         facts = replay.freeze(person, before, self.context.limits(row.unit), self.context.now)
-        ident = ids.uid("decision", "document", row.document_id, str(row.changed))
         self.context.decisions.append((ident, row.doc, self.context.now, SUBJECT, facts, event))
         self.context.count("document", rule, "settle")
 
@@ -459,7 +459,7 @@ class Documents:
 def _judge_refs(command: DocumentIn, known: dict[bytes, tuple[bytes, int]]) -> None:
     """R6 and C10 for a document whose attachments the hub had before."""
     assert command.content is not None
-    content = orjson.loads(command.content.data)
+    content = command.content.parts
     judged = []
     for item in content["attachments"]:
         sha = bytes.fromhex(item["sha256"])
@@ -469,7 +469,7 @@ def _judge_refs(command: DocumentIn, known: dict[bytes, tuple[bytes, int]]) -> N
         judged.append(attachments.AttachmentFacts(item["content_type"], head, item["shared"], item["e_brev"]))
     command.attachments = attachments.judge(judged)
     data = orjson.dumps(content)
-    command.content = Blob(sha256(data).digest(), data)
+    command.content = Content(sha256(data).digest(), data, content)
 
 
 def _says_more(effects: Effects) -> bool:

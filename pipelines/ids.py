@@ -25,6 +25,11 @@ def uid(*parts: str) -> UUID:
     return FastUUID(bytes(digest))
 
 
+def of_text(text: str) -> UUID:
+    """The id that is written so."""
+    return FastUUID(text)
+
+
 def fast(value: bytes) -> UUID:
     """Sixteen bytes as the class that the ledger's driver likes best."""
     return FastUUID(value)

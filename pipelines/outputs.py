@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
+from pipelines import ids
 from pipelines.commands import KIND_NAMES, STATUS_NAMES, VIDEO_NAMES
 from pipelines.ledger.rows import BookingRow, DocumentRow, PrintRow, RoomRow
 from pipelines.rules.model import BookingStatus, Kind, Notify, Operator, Recipient, RoomState, Step, Video
@@ -43,8 +45,33 @@ def _json(data: Any) -> bytes:
     return orjson.dumps(data, option=_OPTIONS)
 
 
+STEPS_MAX: Final = 4_096
+_STEPS: Final[dict[int, tuple[Step, bytes]]] = {}
+
+
+def trace_json(steps: Sequence[Step]) -> orjson.Fragment:
+    """A trace as JSON. Rules say the same few steps again and again (`rules.catalogue.said`): each object is rendered once.
+
+    Kept by identity, together with the step, so that no other object can come to have the same one.
+    """
+    texts = []
+    for step in steps:
+        known = _STEPS.get(id(step))
+        if known is None:
+            if len(_STEPS) >= STEPS_MAX:
+                _STEPS.clear()
+            known = _STEPS[id(step)] = (step, _json(step._asdict()))
+        texts.append(known[1])
+    return orjson.Fragment(b"[" + b",".join(texts) + b"]")
+
+
 _HEADERS: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {}
 _SOURCE_HEADER: Final = ("ce_source", SOURCE.encode())
+
+
+@lru_cache(maxsize=256)
+def _sequence(number: int) -> tuple[str, bytes]:
+    return ("ce_sequence", b"%020d" % number)
 
 
 def _constant(ce_type: str) -> tuple[tuple[str, bytes], ...]:
@@ -86,7 +113,7 @@ class Outbox:
             self._time,
             *_constant(ce_type),
             ("ce_subject", subject.encode()),
-            ("ce_sequence", b"%020d" % sequence),
+            _sequence(sequence),
         ]
         if trace:
             headers.append(("traceparent", trace.encode()))
@@ -263,8 +290,8 @@ class Outbox:
         deadline: datetime | None,
         steps: Sequence[Step],
         trace: str | None = None,
-    ) -> bytes:
-        """`decision.made.v1`; returns its bytes, which the ledger keeps."""
+    ) -> tuple[UUID, bytes]:
+        """`decision.made.v1`; returns its id and its bytes, which the ledger keeps."""
         ident = uid_text("decision", subject, subject_id, str(sequence))
         data: dict[str, Any] = {
             "decision_id": ident,
@@ -275,7 +302,7 @@ class Outbox:
             "rule": rule,
             "channels": channels,
             "outcome": outcome,
-            "trace": [{"rule": s[0], "applied": s[1], "because": s[2], "facts": s[3]} for s in steps],
+            "trace": trace_json(steps),
             "config_version": self._config_version,
         }
         if kind is not None:
@@ -286,4 +313,4 @@ class Outbox:
             data["deadline"] = deadline
         value = _json(data)
         self._add("decisions.v1", "decision.made.v1", key, ident, subject_id, sequence, value, trace)
-        return value
+        return ids.of_text(ident), value

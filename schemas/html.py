@@ -54,7 +54,7 @@ class Deliverable(NamedTuple):
 def deliverable(body: str, footer: str, body_format: Literal["text", "html"]) -> Deliverable:
     """Body and links together, cleaned once: HTML sanitised, plain text as it is (who shows it escapes it)."""
     if body_format == "text":
-        return Deliverable(body, _links([body, footer]))
+        return Deliverable(body, _links([body, footer]) if "://" in body or "://" in footer else [])
     cleaned = _cleaned(body)
     return Deliverable(_clickable(cleaned), _links([*_texts(cleaned, "://"), footer]))
 

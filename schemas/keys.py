@@ -20,6 +20,8 @@ _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 _VERSION_MASK: Final = ~(0xF000 << 64) & ~(0xC000 << 48)
 _VERSION_5: Final = (5 << 76) | (0x8000 << 48)
 _SEPARATOR: Final = "\x1f"
+_VARIANT: Final = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
+"""The hex digit that holds the variant (RFC 9562 section 4.1), by what the hash has there."""
 _FROM_INT = int.from_bytes
 _set = object.__setattr__
 _SAFE: Final = UUID(int=0).is_safe
@@ -39,9 +41,8 @@ def uid(*parts: str) -> UUID:
 
 def uid_text(*parts: str) -> str:
     """`str(uid(...))`, without the object."""
-    digest = sha1(_NAMESPACE_BYTES + _SEPARATOR.join(parts).encode(), usedforsecurity=False).digest()
-    text = f"{_FROM_INT(digest[:16], 'big') & _VERSION_MASK | _VERSION_5:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = sha1(_NAMESPACE_BYTES + _SEPARATOR.join(parts).encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def event_key(source: str, event_id: str) -> bytes:
