@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from connectors.sandbox.faults import Fault, Faults
+from connectors.sandbox.pages.markup import Html, table, tag
 from schemas.clock import Clock
 from schemas.cloudevents import decode_record
 from schemas.events import decode
@@ -243,3 +244,10 @@ async def test_what_is_not_there_is_answered_by_a_problem_document(it: Running, 
 
 async def test_a_body_that_is_too_large_is_refused(it: Running) -> None:
     assert (await _call(it, "POST", "/people", {"patient": "9" * 300_000}))[0] == 413
+
+
+def test_markup_escapes_text_and_attributes_and_leaves_markup_alone() -> None:
+    made = tag("p", "a < b", Html("<b>c</b>"), None, [1, "&"], class_='"x"', hidden=True, title=None, data_live="y")
+    assert made == '<p class="&quot;x&quot;" hidden data-live="y">a &lt; b<b>c</b>1&amp;</p>'
+    assert tag("input", name="n") == '<input name="n">'
+    assert "nothing" in table("caption", ["a"], [], "nothing")

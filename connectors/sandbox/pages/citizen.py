@@ -92,7 +92,7 @@ def _document(world: World, person: str, document: AppDocument) -> Html:
     button = tag(
         "form",
         tag("input", type="hidden", name="document", value=data["document_id"]),
-        tag("button", "Markera som läst", tag("span", f": {data['title']}", class_="hidden")),
+        tag("button", "Markera som läst", tag("span", f" {data['title']}", class_="hidden")),
         method="post",
         action="/app/read",
     )

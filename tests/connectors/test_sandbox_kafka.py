@@ -1,0 +1,212 @@
+"""Sandbox and register connector as processes, on a real Kafka and a real ledger."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from config.settings import Settings, load
+from hub.embedded.kafka import free_ports
+from hub.embedded.running import KafkaServer
+from hub.sample import publish, residents
+from hub.topics import provision
+from pipelines.ledger import lookups, migrate
+from pipelines.transport.access import KafkaAccess
+from pipelines.transport.outputs import OutputProducer
+from schemas.cloudevents import decode_record, headers_for
+from schemas.events import dump
+from schemas.keys import PersonKeys
+from tests.connectors.sandbox_support import ADULT, PARENT, delivered
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def given(kafka_server: KafkaServer, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables for every part of this module."""
+    base, *_ = free_ports(1)
+    yield {
+        "HUB_KAFKA": kafka_server.bootstrap,
+        "HUB_POSTGRES": postgres,
+        "HUB_DIR": str(tmp_path_factory.mktemp("hub")),
+        "HUB_PORT_BASE": str(base),
+    }
+
+
+@pytest.fixture(scope="module")
+def settings(given: dict[str, str]) -> Settings:
+    found = load(given)
+    asyncio.run(provision(found))
+    migrate.upgrade(found.postgres_dsn())
+    return found
+
+
+@dataclass
+class Part:
+    """A running part and its address."""
+
+    url: str
+    process: asyncio.subprocess.Process
+
+    async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = orjson.dumps(body) if body is not None else None
+        async with aiohttp.request(method, self.url + path, data=data) as answer:
+            return answer.status, orjson.loads(await answer.read())
+
+    async def stop(self) -> int:
+        self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+async def _started(module: str, port: int, given: dict[str, str]) -> Part:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=os.environ | given)
+    part = Part(f"http://127.0.0.1:{port}", process)
+    async with asyncio.timeout(40), aiohttp.ClientSession() as session:
+        while True:
+            assert process.returncode is None, f"{module} has ended"
+            try:
+                async with session.get(f"{part.url}/readyz") as answer:
+                    if answer.status == 200:
+                        return part
+            except aiohttp.ClientConnectionError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def sandbox(settings: Settings, given: dict[str, str]) -> AsyncIterator[Part]:
+    part = await _started("connectors.sandbox", settings.ports.sandbox, given)
+    yield part
+    if part.process.returncode is None:
+        assert await part.stop() == 0
+
+
+def _keys(settings: Settings) -> PersonKeys:
+    return PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
+
+
+async def _news_of(settings: Settings, patient: str, source: str) -> AsyncGenerator[tuple[float, str, dict[str, Any]], None]:
+    """Events about a person on `persons.v1` from a source, with the time they were seen."""
+    consumer = AIOKafkaConsumer("persons.v1", bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async for record in consumer:
+            envelope, data = decode_record(record.headers, record.value)
+            plain = orjson.loads(data)
+            if plain["patient"] == patient and envelope.source == source:
+                assert record.key.decode() == _keys(settings).key(patient)
+                yield time.time(), envelope.id, plain
+    finally:
+        await consumer.stop()
+
+
+async def test_a_person_posted_is_on_the_topic_and_is_known_again_after_a_restart(
+    settings: Settings, given: dict[str, str], sandbox: Part
+) -> None:
+    status, made = await sandbox.call("POST", "/people", {"patient": ADULT, "name": "Alva", "account": "active"})
+    assert status == 201
+    async with asyncio.timeout(20):
+        async for _, _, data in _news_of(settings, ADULT, "urn:sandbox:register"):
+            assert data["as_of"] == made["as_of"]
+            break
+    assert await sandbox.stop() == 0
+    again = await _started("connectors.sandbox", settings.ports.sandbox, given)
+    try:
+        assert (await again.call("POST", "/spar/lookup", {"patient": ADULT}))[1]["as_of"] == made["as_of"]
+    finally:
+        assert await again.stop() == 0
+
+
+async def test_what_the_hub_publishes_arrives_in_the_app_within_a_second(settings: Settings, sandbox: Part) -> None:
+    keys = _keys(settings)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    await producer.start()
+    try:
+        headers = headers_for("document.delivered.v1", "e-1", "urn:care-hub", "2026-11-23T09:30:00Z")
+        began = time.perf_counter()
+        await producer.send_and_wait(
+            "app.documents.v1", dump(delivered("k-1", ADULT)), keys.key(ADULT).encode(), headers=headers
+        )
+        async with asyncio.timeout(10):
+            while not (found := (await sandbox.call("GET", f"/inbox/app/{ADULT}"))[1]):
+                await asyncio.sleep(0.01)
+    finally:
+        await producer.stop()
+    assert time.perf_counter() - began < 1
+    assert [(row["document_id"], row["times"]) for row in found] == [("k-1", 1)]
+    age = datetime.now(UTC) - datetime.fromisoformat(found[0]["first_at"])
+    assert abs(age.total_seconds()) < 10
+
+
+async def test_a_sample_of_residents_published_to_kafka_is_known_to_the_register(settings: Settings, sandbox: Part) -> None:
+    events = list(residents(1, 300, 2026))
+    access = KafkaAccess(settings.kafka_bootstrap)
+    async with OutputProducer.connected_to(access, client_id="sample") as producer:
+        assert await publish(events, producer, _keys(settings)) == len(events)
+    last = [event.patient for event in events if event.type == "person.changed.v1"][-1]
+    async with asyncio.timeout(10):
+        while (await sandbox.call("POST", "/spar/lookup", {"patient": last}))[0] != 200:
+            await asyncio.sleep(0.02)
+
+
+async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_the_register_was_down(
+    settings: Settings, given: dict[str, str], sandbox: Part
+) -> None:
+    await sandbox.call("POST", "/people", {"patient": PARENT, "name": "Nils"})
+    register = await _started("connectors.register", settings.ports.register, given)
+    pool = await asyncpg.create_pool(settings.postgres_dsn(), min_size=1, max_size=2)
+    person = _keys(settings).uuid(PARENT)
+    try:
+        await pool.execute("INSERT INTO persons (person, pid) VALUES ($1, $2)", person, PARENT)
+        news = _news_of(settings, PARENT, "urn:care-hub:register")
+        first = asyncio.ensure_future(anext(news))
+        await asyncio.sleep(1)  # the consumer is up
+        began = time.time()
+        async with pool.acquire() as connection, connection.transaction():
+            await lookups.want(connection, [person], datetime.now(UTC))
+        seen, first_id, data = await asyncio.wait_for(first, 10)
+        assert data["name"] == "Nils"
+        assert seen - began < 0.5
+
+        await sandbox.call("POST", "/faults", {"system": "spar", "mode": "down", "for_seconds": 2})
+        async with pool.acquire() as connection, connection.transaction():
+            await lookups.applied(connection, [person])
+            await lookups.want(connection, [person], datetime.now(UTC))
+        async with asyncio.timeout(5):
+            while await pool.fetchval("SELECT silent_at FROM persons WHERE person = $1", person) is None:
+                await asyncio.sleep(0.02)
+        _, second_id, again = await asyncio.wait_for(anext(news), 20)
+        assert (again["as_of"], second_id != first_id) == (data["as_of"], True)
+        assert (await sandbox.call("GET", f"/inbox/lookups/{PARENT}"))[1] == {"spar": 2}
+        await news.aclose()
+    finally:
+        await pool.close()
+        assert await register.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"HUB__REGISTER__URL": "https://register.example"}, "real peers; the settings name some: register.url"),
+        ({"HUB__SANDBOX__ENABLED": "false"}, "turned off"),
+        ({"HUB__SANDBOX__SPEED": "1"}, "no such setting"),
+    ],
+)
+async def test_it_refuses_to_start_beside_real_peers_and_says_so(tmp_path: Path, more: dict[str, str], said: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "connectors.sandbox", env=os.environ | {"HUB_DIR": str(tmp_path)} | more,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, complaint = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, said in complaint.decode()) == (2, True)
