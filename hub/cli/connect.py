@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -80,8 +79,7 @@ def person_keys(settings: Settings) -> PersonKeys:
 
 def decoder(settings: Settings) -> Decoder:
     """Records to commands, as the workers of this hub do it."""
-    clock = hub_clock(settings)
-    return Decoder(person_keys(settings), settings.policy, lambda seconds: clock.at(datetime.fromtimestamp(seconds, UTC)))
+    return Decoder(person_keys(settings), settings.policy, hub_clock(settings).mapping)
 
 
 def hub_clock(settings: Settings) -> Clock:

@@ -109,7 +109,7 @@ ROOM_STATES: Final[Words] = {
     "void": ("void", "ogiltigt"),
 }
 UNITS_OF_TIME: Final[Words] = {
-    "d": ("d", "d"), "h": ("h", "tim"), "min": ("min", "min"), "s": ("s", "s"),
+    "d": ("d", "dygn"), "h": ("h", "tim"), "min": ("min", "min"), "s": ("s", "s"),
 }  # fmt: skip
 
 PHRASES: Final[Words] = {
@@ -130,12 +130,12 @@ PHRASES: Final[Words] = {
     "to": (" to {channels}", " till {channels}"),
     "deadline": ("Deadline {at}.", "Tidsgräns {at}."),
     "facts": ("Facts: {facts}.", "Uppgifter: {facts}."),
-    "register": ("register {age} old", "folkbokföring {age} gammal"),
+    "register": ("register {age} old", "folkbokföringens svar {age} gammalt"),
     "register_none": ("register has not confirmed the person", "folkbokföringen har inte bekräftat personen"),
     "silent": ("register did not answer", "folkbokföringen svarade inte"),
     "account": ("account {state}", "konto {state}"),
-    "mailbox_yes": ("{operator} accepts ({age} old)", "{operator} tar emot ({age} gammal)"),
-    "mailbox_no": ("{operator} does not accept ({age} old)", "{operator} tar inte emot ({age} gammal)"),
+    "mailbox_yes": ("{operator} accepts ({age} old)", "{operator} tar emot (uppgiften {age} gammal)"),
+    "mailbox_no": ("{operator} does not accept ({age} old)", "{operator} tar inte emot (uppgiften {age} gammal)"),
     "no_mailbox": ("no mailbox", "ingen brevlåda"),
     "agents": ("{n} agents", "{n} ombud"),
     "visit": ("visit {at}", "besök {at}"),

@@ -1,0 +1,171 @@
+"""`hub lag`: how far the workers' group is behind, by partition.
+
+The broker tells a stopped worker at once by its growing lag, while the group still says `Stable`; so two looks are taken, and what
+moved between them is part of the verdict. Ages are real time from Kafka's append, whatever the hub's clock says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
+
+from config.settings import Settings
+from hub.cli.connect import CLIENT, consumer
+from hub.cli.exits import CODE_FAILED, NotReachable
+from hub.cli.running import settings_of
+from hub.cli.screen import Screen
+from hub.cli.spans import short
+from hub.topics import client_arguments
+from pipelines.commands import TOPIC_TYPES
+from schemas.topics import TOPICS
+
+GROUP: Final = "hub-pipelines"
+BETWEEN_LOOKS_S: Final = 1.0
+OK_AGE_S: Final = 2.0
+STALLED_AGE_S: Final = 15.0
+READ_TIMEOUT_MS: Final = 5_000
+
+Verdict = Literal["ok", "behind", "stalled", "no member"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One partition. `records` are those the group has not committed; `age_s` is of the oldest of them."""
+
+    topic: str
+    partition: int
+    member: str | None
+    committed: int
+    end: int
+    records: int
+    age_s: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One moment: what the group has committed, and where the partitions begin and end."""
+
+    committed: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
+
+
+def run(screen: Screen, directory: Path, *, everything: bool) -> int:
+    """0 when every partition is ok or on its way, 1 when one is stalled or nobody's."""
+    settings = settings_of(directory)
+    found = asyncio.run(rows(settings))
+    bad = [row for row in found if row.verdict in ("stalled", "no member")]
+    if screen.as_json:
+        worst = "no member" if any(r.verdict == "no member" for r in found) else next((r.verdict for r in bad), None)
+        behind = "behind" if any(row.verdict == "behind" for row in found) else "ok"
+        total = sum(row.records for row in found)
+        screen.data({"group": GROUP, "records": total, "verdict": worst or behind, "partitions": found})
+        return CODE_FAILED if bad else 0
+    shown = [row for row in found if everything or row.records or row.verdict != "ok"]
+    if shown:
+        table = [
+            (row.topic, row.partition, row.member, row.records, "" if row.age_s is None else short(row.age_s), row.verdict) for row in shown
+        ]
+        screen.table(("topic", "partition", "member", "records", "oldest", "verdict"), table)
+    members = len({row.member for row in found if row.member})
+    screen.line(f"{GROUP}: {sum(row.records for row in found)} records behind in {len(found)} partitions, {members} members")
+    return CODE_FAILED if bad else 0
+
+
+def verdict(records: int, age_s: float | None, *, moved: bool, member: bool) -> Verdict:
+    """What to make of a partition: nobody has it, it is up to date, it is worked on, or it stands still."""
+    if not member:
+        return "no member"
+    if records == 0 or (age_s is not None and age_s < OK_AGE_S):
+        return "ok"
+    if moved or age_s is None or age_s < STALLED_AGE_S:
+        return "behind"
+    return "stalled"
+
+
+async def rows(settings: Settings) -> list[Row]:
+    """Every partition the group reads. Raises `NotReachable`."""
+    partitions: list[TopicPartition] = []
+    async with consumer(settings) as reader:
+        admin = AIOKafkaAdminClient(**client_arguments(settings), client_id=CLIENT)
+        try:
+            await admin.start()
+            for topic in sorted(TOPIC_TYPES):
+                partitions += [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
+            members = await _members(admin)
+            first = await _look(admin, reader, partitions)
+            if any(first.ends[p] > first.committed[p] for p in partitions):
+                await asyncio.sleep(BETWEEN_LOOKS_S)
+            second = await _look(admin, reader, partitions)
+            ages = await _ages(reader, {p: second.committed[p] for p in partitions if second.ends[p] > second.committed[p]})
+        except KafkaError as failure:
+            raise NotReachable(f"Kafka does not answer: {type(failure).__name__}") from None
+        finally:
+            await admin.close()
+    return [_row(p, first, second, ages.get(p), members.get(p)) for p in partitions]
+
+
+def _row(p: TopicPartition, first: Look, second: Look, age_s: float | None, member: str | None) -> Row:
+    committed, end = second.committed[p], second.ends[p]
+    records = max(0, end - committed)
+    moved = committed > first.committed[p]
+    found = verdict(records, age_s, moved=moved, member=member is not None)
+    return Row(p.topic, p.partition, member, committed, end, records, age_s, found)
+
+
+async def _members(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
+    """Who has which partition. Static members are named by their slot."""
+    (answer,) = await admin.describe_consumer_groups([GROUP])
+    found: dict[TopicPartition, str] = {}
+    for group in answer.groups:
+        for member in group[5]:
+            ident, instance = _names(member)
+            assignment = member[-1]
+            if not assignment:
+                continue
+            decoded = ConsumerProtocolMemberAssignment.decode(assignment)
+            for topic, numbers in decoded.assignment:
+                for number in numbers:
+                    found[TopicPartition(topic, number)] = instance or ident
+    return found
+
+
+def _names(member: tuple[Any, ...]) -> tuple[str, str | None]:
+    """Id and client id: the member's id has a random end, its client id tells the worker."""
+    return member[0], member[1]
+
+
+async def _look(admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Look:
+    offsets = await admin.list_consumer_group_offsets(GROUP)
+    ends = await reader.end_offsets(partitions)
+    begins = await reader.beginning_offsets(partitions)
+    committed = {p: max(offsets[p].offset, begins[p]) if p in offsets else begins[p] for p in partitions}
+    return Look(committed, ends)
+
+
+async def _ages(reader: AIOKafkaConsumer, oldest: Mapping[TopicPartition, int]) -> dict[TopicPartition, float]:
+    """How old the first record from each offset is; a partition that gives none in time has no age."""
+    ages: dict[TopicPartition, float] = {}
+    if not oldest:
+        return ages
+    waiting = set(oldest)
+    reader.assign(list(oldest))
+    for partition, offset in oldest.items():
+        reader.seek(partition, offset)
+    until = time.monotonic() + READ_TIMEOUT_MS / 1000
+    while waiting and time.monotonic() < until:
+        for partition, records in (await reader.getmany(*waiting, timeout_ms=500)).items():
+            if records:
+                ages[partition] = max(0.0, time.time() - records[0].timestamp / 1000)
+                waiting.discard(partition)
+                reader.pause(partition)
+    return ages
