@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, MutableMapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
@@ -118,8 +118,9 @@ def _to_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
     return orjson.dumps(dict(line), default=str).decode()
 
 
-def set_up_logging(part: str, level: str = "info") -> None:
-    """JSON lines on standard error for structlog and for what libraries log by `logging`, both redacted."""
+def set_up_logging(part: str, level: str = "info", out: TextIO | None = None) -> None:
+    """JSON lines on `out` (standard error) for structlog and for what libraries log by `logging`, both redacted."""
+    out = sys.stderr if out is None else out
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -130,11 +131,11 @@ def set_up_logging(part: str, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, _redact_line, _to_json],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(part=part)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -90,7 +90,9 @@ class AlterScram(Request[AlterScramStruct]):
     API_KEY = 51
 
     def __init__(self, users: dict[str, tuple[bytes, str]]) -> None:
-        self._rows = [(name, SCRAM_SHA_512, ITERATIONS, salt, salted(password, salt), {}) for name, (salt, password) in users.items()]
+        self._rows: list[tuple[Any, ...]] = [
+            (name, SCRAM_SHA_512, ITERATIONS, salt, salted(password, salt), {}) for name, (salt, password) in users.items()
+        ]
 
     def build(self, request_struct_class: type[AlterScramStruct]) -> AlterScramStruct:
         return request_struct_class([], self._rows, {})

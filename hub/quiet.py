@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -20,6 +21,8 @@ from config.settings import Settings
 from hub.topics import client_arguments
 from pipelines.ledger.lookups import ANSWER_WITHIN
 from schemas.topics import TOPICS
+
+log = structlog.get_logger()
 
 GROUP: Final = "hub-pipelines"
 ASK_TIMEOUT_S: Final = 5.0
@@ -73,8 +76,9 @@ class Quiet:
                     before = await self.lag()
                     work = await self.open_work(now)
                     after = await self.lag()
-            except Exception:
+            except Exception as failure:
                 # whatever it was, the connections are suspect and "we do not know" is the answer
+                log.warning("status_unknown", error=type(failure).__name__)
                 await self.close()
                 return None
         still = before.ends == after.ends and before.total == after.total == 0

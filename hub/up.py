@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from config.settings import Settings
-from hub.control import Control
+from config.telemetry import set_up_logging
+from hub.control import PART, Control
 from hub.parts import table
 from hub.supervisor import Supervisor, supervise
 
@@ -22,6 +23,8 @@ async def up(
         AlreadyRunning, PortTaken, JarError, KafkaFailure, PostgresFailure: in words for an operator.
     """
 
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+
     async def beside(supervisor: Supervisor) -> None:
         control = Control(settings, supervisor)
         await control.start()
@@ -34,4 +37,6 @@ async def up(
         finally:
             await control.close()
 
-    await supervise(settings, table(settings), say, beside)
+    with (settings.log_dir / f"{PART}.log").open("a") as log:
+        set_up_logging(PART, settings.hub.log_level, log)  # the terminal is for what `say` says
+        await supervise(settings, table(settings), say, beside)

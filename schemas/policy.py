@@ -12,14 +12,10 @@ from functools import cached_property
 from typing import Final, Literal
 
 Function = Literal["kallelse", "brev", "remissbekraftelse", "booking", "video", "notification"]
-FUNCTIONS: Final[frozenset[Function]] = frozenset(
-    ("kallelse", "brev", "remissbekraftelse", "booking", "video", "notification")
-)
+FUNCTIONS: Final[frozenset[Function]] = frozenset(("kallelse", "brev", "remissbekraftelse", "booking", "video", "notification"))
 
 SourceKind = Literal["booking", "time_type", "kallelse", "brev", "remissbekraftelse"]
-SOURCE_KINDS: Final[frozenset[SourceKind]] = frozenset(
-    ("booking", "time_type", "kallelse", "brev", "remissbekraftelse")
-)
+SOURCE_KINDS: Final[frozenset[SourceKind]] = frozenset(("booking", "time_type", "kallelse", "brev", "remissbekraftelse"))
 
 
 @dataclass(frozen=True, slots=True)

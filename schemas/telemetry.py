@@ -65,14 +65,10 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("events", "counter", ("topic", "type"), "Events taken from a topic and committed to the ledger"),
     Metric("events_repeated", "counter", ("topic",), "Events seen before and left out"),
     Metric("unknown_fields", "counter", ("type",), "Fields of inbound events that no model names, ignored"),
-    Metric(
-        "batch_seconds", "histogram", ("topic",), "One record batch, from its arrival to its acknowledgement", SECONDS
-    ),
+    Metric("batch_seconds", "histogram", ("topic",), "One record batch, from its arrival to its acknowledgement", SECONDS),
     Metric("batch_records", "histogram", ("topic",), "Records in one batch", RECORDS),
     Metric("ledger_seconds", "histogram", ("step",), "Ledger work of a batch by step: read, write, commit", SECONDS),
-    Metric(
-        "decisions", "counter", ("subject", "rule", "outcome"), "Decisions by the rule that decided and its outcome"
-    ),
+    Metric("decisions", "counter", ("subject", "rule", "outcome"), "Decisions by the rule that decided and its outcome"),
     Metric("decision_seconds", "histogram", (), "Rules alone, for one batch", SECONDS),
     Metric("deadlines_open", "gauge", ("kind",), "Rows with a deadline ahead"),
     Metric("deadlines_overdue", "gauge", ("kind",), "Rows whose deadline has passed and that nobody has taken"),

@@ -71,18 +71,12 @@ def class_path(cache: Path, jars: tuple[Jar, ...] | None = None) -> list[Path]:
         missing = [j for j in jars if not (root / j.path).is_file()]
         if missing:
             _fetch(missing, root, pool)
-        wrong = [
-            j
-            for j, right in zip(jars, pool.map(lambda j: _is(root / j.path, j.sha256), jars), strict=True)
-            if not right
-        ]
+        wrong = [j for j, right in zip(jars, pool.map(lambda j: _is(root / j.path, j.sha256), jars), strict=True) if not right]
     if wrong:
         for jar in wrong:
             (root / jar.path).unlink(missing_ok=True)
         names = ", ".join(f"{j.group}:{j.artifact}:{j.version}" for j in wrong)
-        raise JarError(
-            f"the SHA-256 of {names} is not the one in {LOCK.name}; the file was removed, run `make install` again"
-        )
+        raise JarError(f"the SHA-256 of {names} is not the one in {LOCK.name}; the file was removed, run `make install` again")
     return [root / j.path for j in jars]
 
 
@@ -108,9 +102,7 @@ def _fetch(jars: list[Jar], root: Path, pool: ThreadPoolExecutor) -> None:
                 maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
             except Exception as failure:
                 if left == 0:
-                    raise JarError(
-                        f"{jar.group}:{jar.artifact}:{jar.version} cannot be fetched: {failure}"
-                    ) from failure
+                    raise JarError(f"{jar.group}:{jar.artifact}:{jar.version} cannot be fetched: {failure}") from failure
             else:
                 return
 

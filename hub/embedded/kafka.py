@@ -29,9 +29,7 @@ from typing import Final
 from hub.embedded.jars import class_path, locked
 from hub.embedded.listening import answers, is_free
 
-CLUSTER_ID: Final = base64.urlsafe_b64encode(hashlib.md5(b"nordic-care-hub", usedforsecurity=False).digest())[
-    :22
-].decode()
+CLUSTER_ID: Final = base64.urlsafe_b64encode(hashlib.md5(b"nordic-care-hub", usedforsecurity=False).digest())[:22].decode()
 NODE_ID: Final = 1
 TRAINING_TIMEOUT_S: Final = 90.0
 FORMAT_TIMEOUT_S: Final = 60.0

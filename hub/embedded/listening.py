@@ -36,8 +36,7 @@ def check_free(wanted: Mapping[str, int], cures: Mapping[str, str] | None = None
     if taken:
         cures = cures or {}
         lines = [
-            f"port {port}, wanted for {name}, is taken by another program"
-            + (f"; {cures[name]}" if name in cures else "")
+            f"port {port}, wanted for {name}, is taken by another program" + (f"; {cures[name]}" if name in cures else "")
             for name, port in taken
         ]
         lines.append("`hub up --port-base N` (or HUB_PORT_BASE=N) moves all ports of the hub to N and above")

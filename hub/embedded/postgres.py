@@ -127,9 +127,7 @@ def _initialise(plan: PostgresPlan, tree: Path, home: Path, account: Account | N
         _run(initdb, account, home)
     (fresh / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     single = [str(tree / "bin" / "postgres"), "--single", "-D", str(fresh), "-c", "fsync=off", "postgres"]
-    statements = (
-        f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{plan.password}';\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n"
-    )
+    statements = f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{plan.password}';\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n"
     _run(single, account, home, statements)
     os.sync()
     fresh.rename(home / "data")

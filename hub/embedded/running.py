@@ -72,9 +72,7 @@ class PostgresServer:
         prepared = _postgres.prepare(self.plan)
         log_path = self.plan.dir.parent / f"{self.plan.dir.name}.log"
         with log_path.open("ab") as log:
-            self.process = spawn(
-                prepared.command, output=log, cwd=prepared.data, account=prepared.account, stop=signal.SIGINT
-            )
+            self.process = spawn(prepared.command, output=log, cwd=prepared.data, account=prepared.account, stop=signal.SIGINT)
         _wait_until_up(lambda: _postgres.is_up(self.plan.port), self.process, log_path)
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> int:
@@ -83,9 +81,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_kafka(
-    directory: Path, cache: Path, *, durable: bool = True, for_speed: bool = False
-) -> Iterator[KafkaServer]:
+def running_kafka(directory: Path, cache: Path, *, durable: bool = True, for_speed: bool = False) -> Iterator[KafkaServer]:
     """An embedded Kafka on free ports; up when the block begins, gone when it ends. Its data stay in `directory`."""
     port, controller, sasl = free_ports(3)
     heap = 512 if for_speed else 256

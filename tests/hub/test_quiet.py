@@ -1,0 +1,111 @@
+"""Idle means: the workers' group has acknowledged all of its topics, and the ledger has nothing to publish or decide."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from config.settings import Settings, load
+from hub.quiet import Quiet
+from hub.topics import provision
+from pipelines.ledger.migrate import upgrade
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TOPIC = TopicPartition("ehr.letters.v1", 3)
+
+
+@pytest.fixture
+async def settings(kafka: str, postgres: str, tmp_path: Path) -> Settings:
+    made = load({}, HUB_DIR=str(tmp_path), HUB_KAFKA=kafka, HUB_POSTGRES=postgres)
+    await provision(made)
+    await asyncio.to_thread(upgrade, postgres)
+    return made
+
+
+@pytest.fixture
+async def quiet(settings: Settings) -> AsyncIterator[Quiet]:
+    made = Quiet(settings, group=f"g-{uuid4()}")
+    yield made
+    await made.close()
+
+
+async def _acknowledge(kafka: str, group: str, offset: int) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([TOPIC])
+    await consumer.commit({TOPIC: OffsetAndMetadata(offset, "")})
+    await consumer.stop()
+
+
+async def _look(quiet: Quiet, now: datetime = NOW) -> dict[str, Any]:
+    """A fresh Kafka makes its table of groups when it is first asked for a group, and does not answer until then."""
+    async with asyncio.timeout(20):
+        while (look := await quiet.look(now)) is None:
+            await asyncio.sleep(0.1)
+    return look
+
+
+async def _idle(quiet: Quiet, now: datetime = NOW) -> bool:
+    return bool((await _look(quiet, now))["idle"])
+
+
+async def test_a_record_that_the_group_has_not_acknowledged_is_lag(quiet: Quiet, kafka: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        sent = await producer.send_and_wait(TOPIC.topic, b"{}", partition=TOPIC.partition)
+    look = await _look(quiet)
+    assert not look["idle"]
+    assert look["lag"]["topics"]["ehr.letters.v1"] >= 1
+    await _acknowledge(kafka, quiet._group, sent.offset)
+    assert not await _idle(quiet)
+    await _acknowledge(kafka, quiet._group, sent.offset + 1)
+    assert await _idle(quiet)
+
+
+WORK = {
+    "an output not published": "INSERT INTO outbox (slot, data) VALUES ('w', '')",
+    "a look-up never tried": "INSERT INTO lookups (person, pid, wanted_at, due_at) VALUES ($1, '', $2, $2)",
+    "a look-up on its way": "INSERT INTO lookups (person, pid, wanted_at, due_at, attempts, asked_at)"
+    " VALUES ($1, '', $2, $2::timestamptz + interval '30 s', 1, $2)",
+    "an overdue room": "INSERT INTO rooms (room, kind, state, unit, resource, partition_by, active_at, opens_at, closes_at, due_at)"
+    " VALUES ($1, 1, 1, '', '', $1::uuid, $2, $2, $2, $2)",
+}
+
+
+@pytest.mark.parametrize("statement", WORK.values(), ids=WORK)
+async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: str, postgres: str, statement: str) -> None:
+    end = (await quiet.lag()).ends[TOPIC]
+    await _acknowledge(kafka, quiet._group, end)
+    session = await asyncpg.connect(postgres)
+    try:
+        assert await _idle(quiet)
+        await session.execute(statement, *([uuid4(), NOW] if "$1" in statement else []))
+        assert not await _idle(quiet)
+    finally:
+        await session.execute("TRUNCATE outbox, lookups, rooms")
+        await session.close()
+    assert await _idle(quiet)
+
+
+async def test_a_deadline_ahead_is_idle_until_it_is_reached(quiet: Quiet, kafka: str, postgres: str) -> None:
+    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
+    session = await asyncpg.connect(postgres)
+    due = NOW + timedelta(hours=48)
+    await session.execute(WORK["an overdue room"], uuid4(), due)
+    assert await _idle(quiet)
+    assert not await _idle(quiet, due)
+    await session.execute("TRUNCATE rooms")
+    await session.close()
+
+
+async def test_a_ledger_that_does_not_answer_is_no_idle_hub(settings: Settings) -> None:
+    gone = settings.model_copy(update={"external_postgres": "postgresql://hub:x@127.0.0.1:9/hub"})
+    quiet = Quiet(gone)
+    assert await quiet.look(NOW) is None
+    await quiet.close()
