@@ -59,7 +59,7 @@ def settings_for(directory: Path, *, sandbox: bool, port_base: int | None) -> Se
     if not sandbox:
         options["HUB__SANDBOX__ENABLED"] = "false"
     try:
-        return load(**options)
+        return load(None, **options)
     except SettingsError as wrong:
         raise WrongUse(f"the settings do not stand:\n{wrong}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from pipelines.rules import booking, replay, room, routing
 from pipelines.rules.model import Booking, Document, Person, PrintCopy, RoomState
@@ -47,12 +47,12 @@ def again(event: Mapping[str, Any], facts: bytes, limits: Limits | None = None) 
     """The decision that the rules make of the same facts, with other `limits` if given. Raises `ValueError` for facts that do not thaw."""
     thawed = replay.thaw(facts)
     if isinstance(thawed[0], Person):
-        person, subject, frozen, now = cast(replay.Facts, thawed)
+        person, subject, frozen, now = thawed
         used = frozen if limits is None else limits
         if isinstance(subject, Document):
             return _document(event, person, subject, used, now)
         return _booking(person, subject, used, now)
-    kind, members, before, kept, at = cast(replay.RoomFacts, thawed)
+    kind, members, before, kept, at = thawed
     decision = room.judge_room(kind, members, before, kept if limits is None else limits, at)
     return Verdict("room", decision.rule, "deliver" if decision.state in _OPEN_ROOM else "settle", decision.reason)
 
