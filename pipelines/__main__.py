@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from aiohttp import web
 from asyncpg import Pool
 
 from config.health import serve_health
@@ -29,6 +30,7 @@ from pipelines.deadletters import DeadLetters
 from pipelines.delivery import Delivery
 from pipelines.lanes import Lanes
 from pipelines.ledger import migrate, pool
+from pipelines.ledger.slots import Slot
 from pipelines.points import arm
 from pipelines.timers import Timers
 from pipelines.transport.access import KafkaAccess
@@ -92,7 +94,10 @@ async def _worker(settings: Settings, slot: int) -> None:
             message_bytes_max=PRODUCER_BYTES_MAX,
         )
     )
+    slot_ = Slot(name, app.fail)
+    await slot_.hold(settings.postgres_dsn())
     delivery = Delivery(parts.pool, lambda: app.outputs, name, parts.meter, app.fail)
+    parts.work.on_put, parts.work.on_rollback = delivery.expect, delivery.unexpect
     intake = Intake(parts.work, parts.decoder, delivery, parts.meter)
     lanes = Lanes(
         [intake.handle] * settings.workers.lanes, on_failure=app.fail, records_max=settings.workers.batch_records
@@ -117,8 +122,7 @@ async def _worker(settings: Settings, slot: int) -> None:
         await serve(app, ready=begin)
         counting.cancel()
         await delivery.stop()
-    await health.cleanup()
-    await parts.pool.close()
+    await _leave(parts, slot_, health)
 
 
 async def _timers(settings: Settings, slot: int) -> None:
@@ -126,10 +130,13 @@ async def _timers(settings: Settings, slot: int) -> None:
     parts = await _parts(settings, name)
     ready = False
     health = await serve_health(settings.ports.timers, parts.meter, name, lambda: ready)
+    slot_ = Slot(name, end_process)
+    await slot_.hold(settings.postgres_dsn())
     async with OutputProducer.connected_to(
         parts.access, client_id=name, message_bytes_max=PRODUCER_BYTES_MAX
     ) as producer:
         delivery = Delivery(parts.pool, lambda: producer, name, parts.meter, end_process)
+        parts.work.on_put, parts.work.on_rollback = delivery.expect, delivery.unexpect
         await delivery.relay_own()
         await delivery.start()
         timers = Timers(parts.pool, parts.work, delivery, parts.clock.now, settings.workers.timer_rows)
@@ -140,8 +147,14 @@ async def _timers(settings: Settings, slot: int) -> None:
         await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
         counting.cancel()
         await delivery.stop()
+    await _leave(parts, slot_, health)
+
+
+async def _leave(parts: Parts, slot: Slot, health: web.AppRunner) -> None:
+    """The orderly end: the slot goes last, when nothing of ours is under way any more."""
     await health.cleanup()
     await parts.pool.close()
+    await slot.release()
 
 
 async def _measure(parts: Parts) -> None:

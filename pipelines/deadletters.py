@@ -68,17 +68,21 @@ class DeadLetters:
         self._meter = meter
 
     async def write(self, connection: Connection, refused: Sequence[Refused]) -> list[Output]:
-        """Rows for the ledger (a repeat of the same record is one letter), outputs for the topic."""
+        """Rows for the ledger, outputs for the topic. A record that comes again is the letter it was: its output is delivered, or in the
+        outbox. Two workers that have the same record meet in the primary key, and the later one tries again."""
+        letters = {ids.uid("dead-letter", item.topic, str(item.partition), str(item.offset)): item for item in refused}
+        known = await connection.fetch("SELECT letter FROM dead_letters WHERE letter = ANY($1)", list(letters))
+        for row in known:
+            del letters[row[0]]
         recent: int = await connection.fetchval(
             "SELECT count(*) FROM dead_letters WHERE at > clock_timestamp() - interval '1 minute'"
         )
-        if recent + len(refused) > self._per_minute_max:
-            raise LimitReached(f"{recent} dead letters in the last minute, {len(refused)} more; {self._per_minute_max} are allowed")
+        if recent + len(letters) > self._per_minute_max:
+            raise LimitReached(f"{recent} dead letters in the last minute, {len(letters)} more; {self._per_minute_max} are allowed")
         now = datetime.now(UTC)
         outputs: list[Output] = []
         rows: list[tuple[UUID, datetime, str, int, int, str, str, bytes]] = []
-        for item in refused:
-            letter = ids.uid("dead-letter", item.topic, str(item.partition), str(item.offset))
+        for letter, item in sorted(letters.items()):
             cause = item.cause[:CAUSE_CHARS_MAX]
             blob = seal(self._key, item.record)
             rows.append((letter, now, item.topic, item.partition, item.offset, item.kind, cause, blob))
@@ -95,7 +99,7 @@ class DeadLetters:
             self._meter.count("dead_letters", 1, topic=item.topic, class_=item.kind)
         await connection.executemany(
             'INSERT INTO dead_letters (letter, at, topic, partition, "offset", class, cause, data)'
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             rows,
         )
         return outputs

@@ -10,7 +10,18 @@ import os
 import signal
 from typing import Final
 
-POINTS: Final = frozenset({"before_commit", "after_commit", "after_send", "inside_timer", "before_timer_send"})
+POINTS: Final = frozenset(
+    {
+        "before_commit",  # a batch is decoded; its transaction has not begun
+        "inside_commit",  # all rows are written, the outbox row too; COMMIT is not sent
+        "after_commit",  # nothing is sent yet
+        "after_send",  # Kafka has the outputs; nothing is acknowledged
+        "before_forget",  # delivered rows are still in the outbox
+        "inside_relay",  # about to publish a row that another process left
+        "inside_timer",  # due rows are decided and committed
+        "before_timer_send",  # and their outputs are not sent
+    }
+)
 _armed: dict[str, int] = {}
 
 

@@ -50,6 +50,7 @@ from pipelines.ledger import Connection, deadlines, facts, locks, lookups, outbo
 from pipelines.ledger.rows import BookingRow, DeliveryRow, DocumentRow
 from pipelines.outputs import Outbox
 from pipelines.people import People
+from pipelines.points import reach
 from pipelines.rules.model import Role
 from pipelines.transport.outputs import Output
 from schemas.telemetry import Meter
@@ -93,6 +94,9 @@ class Work:
         self.now = now
         self.slot = slot
         self.sender = sender
+        self.on_put: Callable[[int], None] = _nobody
+        """Told the number of an outbox row before its transaction commits, and `on_rollback` when that did not come to be."""
+        self.on_rollback: Callable[[int], None] = _nobody
 
     # --- entries -----------------------------------------------------------------------------------------------------------------
 
@@ -109,11 +113,18 @@ class Work:
     ) -> Committed:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             started = perf_counter()
+            batch: int | None = None
+            committed = False
             try:
-                async with self.pool.acquire() as connection, connection.transaction():
-                    context = self._context(connection)
-                    done, after = await run(connection, context)
-                    batch = await self._write(connection, context)
+                async with self.pool.acquire() as connection:
+                    async with connection.transaction():
+                        context = self._context(connection)
+                        done, after = await run(connection, context)
+                        batch = await self._write(connection, context)
+                        if batch is not None:
+                            self.on_put(batch)
+                        reach("inside_commit")
+                    committed = True
                 for (subject, rule, outcome), number in context.counts.items():
                     self.meter.count("decisions", number, subject=subject, rule=rule, outcome=outcome)
                 self.meter.observe("ledger_seconds", perf_counter() - started, step=what)
@@ -123,6 +134,9 @@ class Work:
                 if attempt == ATTEMPTS_MAX:
                     raise
                 await asyncio.sleep(0.005 * attempt)
+            finally:
+                if batch is not None and not committed:
+                    self.on_rollback(batch)
         raise AssertionError("unreachable")
 
     def _context(self, connection: Connection) -> Context:
@@ -481,6 +495,10 @@ class Work:
                 " ON CONFLICT (doc, person) DO UPDATE SET role = excluded.role, until = NULL",
                 *map(list, zip(*dict.fromkeys(context.recipients), strict=True)),
             )
+
+
+def _nobody(_: int) -> None:
+    """Nobody sends what this process commits in an order (tools, tests)."""
 
 
 def _role(

@@ -1,10 +1,10 @@
 """The outbox: the very bytes a transaction wants to publish, committed with it, deleted when Kafka has them.
 
 One row a transaction, compressed. A process that dies between commit and delivery leaves its row; the next process of its slot, or
-after a while any other, publishes the same bytes again (same ids, so consumers dedupe). Nothing is derived anew, so nothing can differ.
+any other that lives, publishes the same bytes again (same ids, so consumers dedupe). Nothing is derived anew, so nothing can differ.
 
-Order: outputs about one person leave in the order of the commits. Within a process calls to the producer are in commit order; across
-processes a transaction that held somebody exclusively waits until the rows it could see are gone (`earlier`), before it sends.
+Order: rows are numbered under the locks of whom they are about, so of two about one subject the lower is the older. `pipelines.delivery`
+says how that order is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -20,18 +19,18 @@ import zstandard
 from asyncpg import Pool
 
 from pipelines.ledger import Connection
+from pipelines.ledger import slots as slots_
 from pipelines.transport.outputs import Output
 
 LEVEL: Final = 1
-ORPHANED: Final = timedelta(seconds=15)
-"""A row this old belongs to nobody any more: its process is gone and has not come back."""
+BATCH_MAX: Final = 2**63 - 1
 
 _threads = threading.local()
 """A compressor serves one thread at a time; lanes pack in threads of their own."""
 
 
 def pack(outputs: Sequence[Output]) -> bytes:
-    """Outputs as one blob. Values are JSON text, but for dead letters, which are marked and in base64."""
+    """Outputs as one blob. Values are text, but for dead letters, which are marked and in base64."""
     compressor: zstandard.ZstdCompressor | None = getattr(_threads, "compressor", None)
     if compressor is None:
         compressor = _threads.compressor = zstandard.ZstdCompressor(level=LEVEL)
@@ -54,9 +53,10 @@ def pack(outputs: Sequence[Output]) -> bytes:
 def _text(value: bytes | None) -> str | list[str] | None:
     if value is None:
         return None
-    if value[:1] in (b"{", b"["):
+    try:
         return value.decode()
-    return [base64.b64encode(value).decode()]
+    except UnicodeDecodeError:  # a sealed record may begin with any byte, also with a brace
+        return [base64.b64encode(value).decode()]
 
 
 def unpack(blob: bytes) -> list[Output]:
@@ -96,11 +96,26 @@ async def remaining(pool: Pool[Any], batches: Collection[int]) -> list[int]:
     return [row[0] for row in await pool.fetch("SELECT batch FROM outbox WHERE batch = ANY($1)", list(batches))]
 
 
-async def orphans(connection: Connection, slot: str | None, limit: int = 20) -> list[tuple[int, list[Output]]]:
-    """Rows to publish again, locked until the transaction ends: those of `slot`, or with None those nobody came back for."""
-    condition = "slot = $1" if slot is not None else "at < clock_timestamp() - $1::interval"
-    argument: Any = slot if slot is not None else ORPHANED
+async def any_of(pool: Pool[Any], slot: str) -> bool:
+    """Whether there are rows of this slot."""
+    return await pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE slot = $1)", slot)  # type: ignore[no-any-return]
+
+
+async def left_behind(connection: Connection, slot: str, *, with_own: bool, limit: int = 20) -> list[tuple[int, list[Output]]]:
+    """The first rows of the outbox as far as their processes are gone (or they are of `slot`, `with_own`), in order.
+
+    A row of a living process ends the list: what stands behind it may be newer news about the same subject. The slots of those that
+    are gone stay locked while the transaction lasts, so that a new process of theirs waits.
+    """
+    slots = [row[0] for row in await connection.fetch("SELECT DISTINCT slot FROM outbox WHERE slot <> $1", slot)]
+    free = await slots_.gone(connection, slots) if slots else set()
+    if with_own:
+        free.add(slot)
+    if not free:
+        return []
     found = await connection.fetch(
-        f"SELECT batch, data FROM outbox WHERE {condition} ORDER BY batch LIMIT {limit} FOR UPDATE SKIP LOCKED", argument
-    )
+        "SELECT batch, data FROM outbox WHERE batch < coalesce((SELECT min(batch) FROM outbox WHERE slot <> ALL($1)), $2)"
+        " ORDER BY batch LIMIT $3",
+        sorted(free), BATCH_MAX, limit,
+    )  # fmt: skip
     return [(batch, unpack(data)) for batch, data in found]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from asyncpg import Pool
+
+IDLE_IN_TRANSACTION_S_MAX: Final = 20
+"""A process that the machine has stopped in the middle of a transaction holds its locks no longer than this."""
 
 
 async def connect(dsn: str, *, size: int, part: str, statement_timeout_s: float = 60) -> Pool[Any]:
@@ -15,6 +18,11 @@ async def connect(dsn: str, *, size: int, part: str, statement_timeout_s: float 
         min_size=1,
         max_size=size,
         command_timeout=statement_timeout_s,
-        server_settings={"application_name": f"hub-{part}", "jit": "off", "timezone": "UTC"},
+        server_settings={
+            "application_name": f"hub-{part}",
+            "jit": "off",
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S_MAX}s",
+        },
     )
     return pool
