@@ -15,7 +15,7 @@ def application(sandbox: Sandbox, signer: Signer) -> web.Application:
     """All endpoints over one sandbox."""
     app = web.Application(middlewares=[faults_as_problems, from_here_only], client_max_size=BODY_BYTES_MAX)
     app[SANDBOX] = sandbox
-    app[oidc.SIGNER] = signer
+    app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
     app[pages.SESSIONS] = pages.Sessions()
     app.on_response_prepare.append(add_security_headers)

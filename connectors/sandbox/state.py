@@ -30,6 +30,7 @@ class Sandbox:
     """The organisation number that mailboxes know the hub by."""
     faults: Faults
     ready: Callable[[], bool]
+    gateway_url: str
     wall: Callable[[], datetime] = wall_now
 
     def after(self, known: Mapping[str, Any] | None) -> datetime:

@@ -1,9 +1,9 @@
 """The sample day: believable synthetic events of any size, the same for the same seed.
 
-    residents(seed, count, year)            who lives here: register, accounts, agents, mailboxes
-    sample_day(seed, documents, day)        what the EHR systems send that day, and what people read
-    sample(seed, documents, day)            both, in the order to publish them
-    write_json_lines, publish               where it goes
+residents(seed, count, year)            who lives here: register, accounts, agents, mailboxes
+sample_day(seed, documents, day)        what the EHR systems send that day, and what people read
+sample(seed, documents, day)            both, in the order to publish them
+write_json_lines, publish               where it goes
 """
 
 from collections.abc import Iterator

@@ -34,6 +34,10 @@ LATE_SHARE: Final = 0.03
 IN_TURN: Final = 60
 """So many documents go through the tables row by row, before chance decides."""
 
+ADULT_AGE: Final = 18
+WARDS: Final = ("", "Barn", "Röntgen")
+"""How the names of units begin that take only children, or only send pictures' kallelser."""
+
 TAKECARE: Final = "urn:sample:takecare"
 SECTRA: Final = "urn:sample:sectra"
 
@@ -103,7 +107,7 @@ class _Day:
         self.opens = datetime.combine(day, OPENS, STOCKHOLM).astimezone(UTC)
         self.step = OPEN_SECONDS / max(1, documents)
         self.people = people(seed, residents_for(documents), day.year)
-        self.units = {row.name: _units(policy, row) for row in KINDS}
+        self.units = {(row.name, ward): _units(policy, row, ward) for row in KINDS for ward in WARDS}
         self.receipts: list[Event] = []
         self._count = 0
 
@@ -118,11 +122,11 @@ class _Day:
         """A document with all that belongs to it. Times within the case may lie later in the day."""
         rng, chance = self.rng, self.rng.random
         work = KINDS[number] if number < len(KINDS) else _KINDS[int(chance() * len(_KINDS))]
-        units = self.units[work.name]
-        unit = units[int(chance() * len(units))]
         place = number if number < len(self.people) else int(chance() * len(self.people))
         resident = self.people[place]
         patient = resident.numbers[int(chance() * len(resident.numbers))]
+        units = self.units[work.name, _ward(work, resident)]
+        unit = units[int(chance() * len(units))]
         name = uid_text(*self.salt, str(number))
         if number == len(KINDS):
             yield from self._time_type(unit, now)
@@ -136,9 +140,7 @@ class _Day:
         late = timedelta(seconds=chance() * 7_200) if chance() < LATE_SHARE else timedelta(seconds=1)
         data, clean = self._document(number, work, unit, resident, patient, name, booking_id, spoken, now)
         source = SECTRA if work.source == "Sectra" else TAKECARE
-        event = Event(
-            "day", TOPIC_OF_KIND[work.kind], "document.submitted.v1", f"{name}.1", source, now + late, patient, data
-        )
+        event = Event("day", TOPIC_OF_KIND[work.kind], "document.submitted.v1", f"{name}.1", source, now + late, patient, data)
         yield event
         if chance() < DOUBLED_SHARE:
             yield event._replace(time=event.time + timedelta(seconds=1 + chance() * 3_600))
@@ -195,9 +197,7 @@ class _Day:
     def _read(self, resident: Resident, document_id: str, at: datetime) -> None:
         reader = resident.readers[int(self.rng.random() * len(resident.readers))]
         data = {"document_id": document_id, "patient": resident.pid, "read_by": reader, "read_at": _text(at)}
-        event = Event(
-            "receipts", "receipts.v1", "document.read.v1", f"{document_id}.read", APP_SOURCE, at, resident.pid, data
-        )
+        event = Event("receipts", "receipts.v1", "document.read.v1", f"{document_id}.read", APP_SOURCE, at, resident.pid, data)
         self.receipts.append(event)
 
     def _time_type(self, unit: Unit, now: datetime) -> Iterator[Event]:
@@ -209,8 +209,17 @@ class _Day:
         yield Event("day", "ehr.bookings.v1", "time_type.changed.v1", name, TAKECARE, at, unit.id, data)
 
 
-def _units(policy: Policy, work: Work) -> tuple[Unit, ...]:
-    """The units of the settings that the source may send this kind for and that have it active."""
+def _ward(work: Work, resident: Resident) -> str:
+    if work.source == "Sectra":
+        return "Röntgen"
+    return "Barn" if resident.kind.age[1] < ADULT_AGE else ""
+
+
+def _units(policy: Policy, work: Work, ward: str) -> tuple[Unit, ...]:
+    """The units of the settings that the source may send this kind for and that have it active.
+
+    Of these, by their names, those of a ward; everybody else's are those of no ward. A ward nobody has is anywhere.
+    """
     source = policy.source(work.source)
     found = tuple(
         unit
@@ -219,7 +228,8 @@ def _units(policy: Policy, work: Work) -> tuple[Unit, ...]:
     )
     if not found:
         raise ValueError(f"no unit of the settings may get a {work.kind} from {work.source}")
-    return found
+    fitting = tuple(u for u in found if (u.name.startswith(ward) if ward else not u.name.startswith(WARDS[1:])))
+    return fitting or found
 
 
 def _row(table: tuple[Row, ...], weighted: tuple[Row, ...], number: int, chance: float) -> Row:

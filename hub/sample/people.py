@@ -134,9 +134,7 @@ def residents(seed: int, count: int, year: int, sender: str = SENDER) -> Iterato
     for resident in people(seed, count, year):
         for ce_type, source, data in _facts(resident, as_of, year, sender):
             patient = data["patient"]
-            name = uid_text(
-                "sample", str(seed), as_of, ce_type, patient, data.get("agent") or data.get("operator") or ""
-            )
+            name = uid_text("sample", str(seed), as_of, ce_type, patient, data.get("agent") or data.get("operator") or "")
             yield Event("residents", TOPIC_OF_TYPE[ce_type], ce_type, name, source, at, patient, data)
 
 
@@ -200,9 +198,7 @@ def _resident(rng: Random, kind: Kind, year: int, place: int, taken: set[str], g
     return Resident(kind, tuple(numbers), name, born, phone, address, agents)
 
 
-def _number(
-    rng: Random, kind: Kind, year: int, place: int, taken: set[str], born: date | None = None
-) -> tuple[date | None, str]:
+def _number(rng: Random, kind: Kind, year: int, place: int, taken: set[str], born: date | None = None) -> tuple[date | None, str]:
     """A birth date and a number that nobody else of the sample has; test numbers only (Skatteverket: 980-999)."""
     if kind.number == "reserve":
         return None, persons.reserve_number(year - 1, place)

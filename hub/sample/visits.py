@@ -92,9 +92,7 @@ def visit(rng: Random, day: date, unit: Unit, patient: str, phone: str, name: st
     return Visit(name, spoken, list(_course(rng, course, data, start)))
 
 
-def _course(
-    rng: Random, course: str, data: dict[str, Any], start: datetime
-) -> Iterator[tuple[float, str, dict[str, Any]]]:
+def _course(rng: Random, course: str, data: dict[str, Any], start: datetime) -> Iterator[tuple[float, str, dict[str, Any]]]:
     """The events of a booking: when (seconds on), under which id, with what."""
     later = 60 + rng.random() * 7_200
     first = f"{data['booking_id']}.1"

@@ -15,7 +15,7 @@ MEN: Final = (
     "Malte", "Mohammed", "Nils", "Olof", "Per-Erik", "Rolf", "Sixten", "Sune", "Ture", "Viktor", "Åke", "Östen",
 )  # fmt: skip
 FIRST: Final = ("Alm", "Björk", "Dunder", "Ek", "Fjäll", "Glimmer", "Hassel", "Is", "Kvist", "Ljung", "Mossa", "Norr",
-                "Ripa", "Sommar", "Tall", "Törn", "Ugg", "Vinter", "Ång", "Ödle")  # fmt: skip
+                "Ripa", "Sommar", "Gran", "Törn", "Ugle", "Vinter", "Ång", "Ödle")  # fmt: skip
 SECOND: Final = ("backe", "dalsson", "fjärd", "gårde", "hamrin", "kulla", "lidman", "myr", "näs", "rike", "sjövall",
                  "tjärn", "udde", "vret", "åkerby")  # fmt: skip
 STREETS: Final = ("Påhittsvägen", "Låtsasgatan", "Exempelstigen", "Provgränd", "Sagotorget", "Övningsbacken")

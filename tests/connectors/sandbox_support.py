@@ -69,11 +69,11 @@ def a_key() -> rsa.RSAPrivateKey:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Running]:
+async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> AsyncIterator[Running]:
     """The application behind a real socket; its issuer is its own address."""
     kafka = Kafka()
     clock = Clock(directory / "clock.json")
-    sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True)
+    sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url)
     signer = Signer(a_key(), "", "hub")
     server = TestServer(application(sandbox, signer))
     await server.start_server(access_log=None)

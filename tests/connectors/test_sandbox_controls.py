@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from connectors.sandbox.faults import Fault, Faults
 from connectors.sandbox.pages.markup import Html, table, tag
@@ -244,6 +246,37 @@ async def test_what_is_not_there_is_answered_by_a_problem_document(it: Running, 
 
 async def test_a_body_that_is_too_large_is_refused(it: Running) -> None:
     assert (await _call(it, "POST", "/people", {"patient": "9" * 300_000}))[0] == 413
+
+
+async def test_an_attachment_is_fetched_from_the_gateway_for_the_reader_who_has_the_document(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def gateway(request: web.Request) -> web.Response:
+        seen.append(request.headers["Authorization"].removeprefix("Bearer "))
+        return web.Response(body=b"%PDF-1.4", content_type="application/pdf")
+
+    app = web.Application()
+    app.router.add_get("/v1/attachments/" + "0" * 64, gateway)
+    async with TestServer(app) as server, running(tmp_path, str(server.make_url("")).rstrip("/")) as it:
+        tell(it.world, "document.delivered.v1", delivered("a", ADULT))
+        path = f"{it.url}/app/attachments/{'0' * 64}"
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            assert (await session.get(path)).status == 404
+            await session.post(f"{it.url}/app/login", data={"number": ADULT})
+            answer = await session.get(path)
+            assert (answer.status, answer.content_type, await answer.read()) == (200, "application/pdf", b"%PDF-1.4")
+            assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''Information.pdf"
+            assert (await session.get(path.replace("0" * 64, "1" * 64))).status == 404
+            await session.post(f"{it.url}/app/login", data={"number": PARENT})
+            assert (await session.get(path)).status == 404
+        assert [it.signer.read(token)["reader"] for token in seen] == [ADULT]
+
+
+async def test_an_attachment_that_the_gateway_does_not_give_is_told(it: Running) -> None:
+    tell(it.world, "document.delivered.v1", delivered("a", ADULT))
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        assert (await session.get(f"{it.url}/app/attachments/{'0' * 64}")).status == 502
 
 
 def test_markup_escapes_text_and_attributes_and_leaves_markup_alone() -> None:

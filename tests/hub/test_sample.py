@@ -183,6 +183,16 @@ def test_only_units_that_the_source_may_send_for_get_documents(thousand: list[Ev
         assert event.data["kind"] in POLICY.units[event.data["unit"]].active
 
 
+def test_a_child_is_cared_for_where_children_are_and_pictures_come_from_where_they_are_taken(thousand: list[Event]) -> None:
+    residents_ = {number: each for each in people(1, residents_for(1_000), DAY.year) for number in each.numbers}
+    for event in _documents(thousand):
+        child = residents_[event.data["patient"]].kind.age[1] < 18
+        wanted = "Röntgen" if event.source == SECTRA else "Barn" if child else ""
+        assert event.data["unit_name"].startswith(wanted)
+        if not wanted:
+            assert not event.data["unit_name"].startswith(("Barn", "Röntgen"))
+
+
 def test_a_day_without_a_unit_to_send_for_is_refused() -> None:
     nobody = load({}).policy
     empty = type(nobody)({}, {}, nobody.sources, nobody.limits, "v")

@@ -13,10 +13,10 @@ from connectors.sandbox.answers import as_json
 from connectors.sandbox.oidc.accounts import LOGIN_CLIENT, USERS, User, client_is_right, user_is_right
 from connectors.sandbox.oidc.codes import PARAMETERS, Codes, LoginRequest, ReturnedFault, ShownFault, login_request
 from connectors.sandbox.oidc.tokens import LIFETIME, SCOPE, Signer
+from connectors.sandbox.pages.endpoints import SIGNER
 from connectors.sandbox.pages.login import fault_page, login_page
 from connectors.sandbox.state import SANDBOX
 
-SIGNER: Final = web.AppKey("signer", Signer)
 CODES: Final = web.AppKey("codes", Codes)
 
 

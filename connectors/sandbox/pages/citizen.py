@@ -87,7 +87,10 @@ def _document(world: World, person: str, document: AppDocument) -> Html:
     data = document.data
     read = person in document.read_by
     body = letter_html.sanitise(data["body"]) if data["body_format"] == "html" else letter_html.from_text(data["body"])
-    files = [tag("li", f"{each['name']} ({_size(each['size'])})") for each in data["attachments"]]
+    files = [
+        tag("li", tag("a", each["name"], href=f"/app/attachments/{each['sha256']}"), f" ({_size(each['size'])})")
+        for each in data["attachments"]
+    ]
     about = tag("p", f"Gäller {world.register.name(data['patient'])}") if data["patient"] != person else None
     button = tag(
         "form",

@@ -13,6 +13,8 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from connectors.sandbox.oidc.tokens import Signer
+from connectors.sandbox.pages.attachments import attachment_of
 from connectors.sandbox.pages.citizen import app_page, choose_page, documents_of
 from connectors.sandbox.pages.operators import front_page, why_page
 from connectors.sandbox.state import SANDBOX, Sandbox
@@ -28,6 +30,7 @@ MOVES: Final = {("none", "active"), ("active", "blocked")}
 
 Sessions = OrderedDict[str, str]
 SESSIONS: Final = web.AppKey("sessions", Sessions)
+SIGNER: Final = web.AppKey("signer", Signer)
 
 
 async def front(request: web.Request) -> web.Response:
@@ -100,6 +103,14 @@ async def change_account(request: web.Request) -> web.Response:
     return _to_app()
 
 
+async def attachment(request: web.Request) -> web.Response:
+    """A file of one of the resident's documents."""
+    person = _resident(request)
+    if person is None:
+        raise web.HTTPNotFound
+    return await attachment_of(request.app[SANDBOX], request.app[SIGNER], person, request.match_info["sha256"])
+
+
 async def static(request: web.Request) -> web.Response:
     """Style and script, of this package."""
     name = request.match_info["name"]
@@ -119,6 +130,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/app/logout", log_out),
         web.post("/app/read", read),
         web.post("/app/account", change_account),
+        web.get("/app/attachments/{sha256:[0-9a-f]{64}}", attachment),
         web.get("/static/{name}", static),
     ]
 
@@ -137,7 +149,7 @@ def _residents(sandbox: Sandbox) -> list[tuple[str, str]]:
     """Some residents by opaque key and what tells them apart: name, birth year, account."""
     found = []
     for person, record in sandbox.world.register.people(RESIDENTS_SHOWN):
-        if record["protection"] == "none":
+        if record["protection"] == "none" and not {"replaced_by", "deceased"} & record.keys():
             born = persons.born(person)
             account = {"active": "konto", "blocked": "spärrat konto", "none": "inget konto"}[sandbox.world.account(person)]
             found.append((sandbox.publishing.keys.key(person), f"{record['name']}, född {born.year if born else '–'}, {account}"))

@@ -8,7 +8,7 @@ from connectors.sandbox.pages.markup import Html, page, table, tag, when
 from connectors.sandbox.world import AppDocument, World
 from schemas.fields import parse_instant
 
-ROWS: Final = 30
+ROWS: Final = 15
 OUTCOMES: Final = {"read": "read", "accepted": "accepted by a mailbox", "recorded": "recorded"}
 
 
