@@ -40,6 +40,7 @@ RECIPIENT_FIELDS = {
 OWN_KEY = {"app.bookings.v1": "booking_id", "portal.bookings.v1": "booking_id", "video.rooms.v1": "room_id"}
 PERSON_KEY = re.compile(r"1-[0-9a-f]{32}")
 DUE = "SELECT min(due_at) FROM (SELECT due_at FROM documents UNION ALL SELECT due_at FROM bookings UNION ALL SELECT due_at FROM rooms)"
+POLICY = load({}).policy
 KEYS = PersonKeys({1: b"k" * 32}, 1)
 Register = Literal["answers", "silent", "unknown", "off"]
 
@@ -191,7 +192,7 @@ async def empty(connected: Pool[Any]) -> None:
 
 
 def made(connected: Pool[Any], policy: Policy | None = None, time: datetime = START) -> LawDesk:
-    decoder = Decoder(KEYS, policy or load({}).policy, lambda: lambda at: datetime.fromtimestamp(at, UTC))
+    decoder = Decoder(KEYS, policy or POLICY, lambda: lambda at: datetime.fromtimestamp(at, UTC))
     desk = LawDesk(connected, None, decoder, time)  # type: ignore[arg-type]
     letters = DeadLetters(b"d" * 32, 100_000, NullMeter())
     desk.work = Work(connected, decoder, letters, NullMeter(), lambda: desk.time, slot="t", sender=SENDER)
