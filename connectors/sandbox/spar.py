@@ -39,6 +39,8 @@ async def _answer(request: web.Request) -> web.Response:
         patient = persons.normalise(given if isinstance(given, str) else "")
     except ValueError as fault:
         return as_json({"code": "not_a_person_id", "message": str(fault)}, 400)
+    if not request.app[SANDBOX].ready():  # what it has not read yet is not "no such person"
+        return as_json({"code": "starting", "message": "The register is not ready yet"}, 503)
     record = request.app[SANDBOX].world.register.look_up(patient)
     if record is None:
         return as_json({"code": "no_such_person", "message": "The register has no such person"}, 404)

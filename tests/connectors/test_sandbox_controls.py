@@ -13,6 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from connectors.sandbox.faults import Fault, Faults
 from connectors.sandbox.pages.markup import Html, table, tag
+from connectors.sandbox.server import application
+from connectors.sandbox.state import Sandbox
 from schemas.clock import Clock
 from schemas.cloudevents import decode_record
 from schemas.events import decode
@@ -160,6 +162,13 @@ async def test_an_answer_of_the_register_keeps_its_own_as_of_and_is_counted(it: 
     assert await _call(it, "GET", f"/inbox/lookups/{ADULT}") == (200, {"spar": 2})
     assert await _call(it, "GET", f"/inbox/lookups/{PARENT}") == (200, {"spar": 1})
     assert await _call(it, "GET", f"/inbox/lookups/{CHILD}") == (200, {"spar": 0})
+
+
+async def test_a_register_that_has_not_read_its_topics_yet_does_not_say_that_there_is_no_such_person(it: Running) -> None:
+    early = Sandbox(it.world, it.sandbox.publishing, it.sandbox.clock, SENDER, Faults(), lambda: False, "")
+    async with TestServer(application(early, it.signer)) as server, aiohttp.ClientSession() as session:
+        answer = await session.post(server.make_url("/spar/lookup"), json={"patient": ADULT})
+        assert (answer.status, (await answer.json())["code"]) == (503, "starting")
 
 
 @pytest.mark.parametrize("body", [{}, {"patient": 7}, {"patient": "nobody"}, [], "x"])
