@@ -24,6 +24,7 @@ from hub.cli.exits import CheckFailed, WrongUse
 from hub.cli.running import find, settings_of
 from hub.cli.screen import Advance, Screen, local_text, utc_text
 from hub.cli.spans import moment
+from pipelines.ledger import kept
 from pipelines.ledger.again import Verdict, again, recorded, same, timeless
 from schemas.policy import Policy
 
@@ -113,7 +114,7 @@ async def _compare(screen: Screen, settings: Settings, policy: Policy, first: da
 
 async def _walk(connection: Any, diff: Diff, policy: Policy, first: datetime, last: datetime, advance: Advance) -> None:
     async for facts, event in connection.cursor(_SQL, first, last, prefetch=PREFETCH_ROWS):
-        diff.add(orjson.loads(event), facts, policy)
+        diff.add(orjson.loads(kept.event_of(event)), facts, policy)
         advance(1)
 
 

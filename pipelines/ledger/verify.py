@@ -17,7 +17,7 @@ import orjson
 from asyncpg import Pool
 
 from pipelines import ids
-from pipelines.ledger import Connection
+from pipelines.ledger import Connection, kept
 from pipelines.ledger.again import again, recorded, same
 from pipelines.ledger.held import APP_BOOKINGS, PORTAL_BOOKINGS, Held
 from pipelines.outputs import ROOM_STATES
@@ -76,8 +76,8 @@ async def verify(pool: Pool[Any], held: Held, now: datetime, advance: Advance = 
 
 def _since(topic: str, now: datetime) -> datetime | None:
     """From when on a topic still has everything; None: compacted, for ever."""
-    kept = TOPICS[topic].retention_ms
-    return None if kept is None else now - timedelta(milliseconds=kept) + MARGIN
+    retention_ms = TOPICS[topic].retention_ms
+    return None if retention_ms is None else now - timedelta(milliseconds=retention_ms) + MARGIN
 
 
 async def _documents(connection: Connection, held: Held, now: datetime, report: Report, advance: Advance) -> None:
@@ -180,7 +180,7 @@ async def _decisions(connection: Connection, held: Held, now: datetime, report: 
         left.discard(ident)
         if at >= recent or there:
             report.look("decisions published", ident, "published", "published" if there else "missing")
-        data = orjson.loads(event)
+        data = orjson.loads(kept.event_of(event))
         before = recorded(data)
         try:
             made = again(data, facts)
