@@ -6,10 +6,9 @@ started (`remember`), so that `--dir` is all a command needs. It may hold a data
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +53,15 @@ def find(directory: Path) -> Running:
 
 def status(running: Running) -> dict[str, Any]:
     """What the supervisor says now. Raises `NotReachable`."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback, whatever proxy the machine has
+    connection = http.client.HTTPConnection("127.0.0.1", running.control, timeout=STATUS_TIMEOUT_S)
     try:
-        with opener.open(f"http://127.0.0.1:{running.control}/status", timeout=STATUS_TIMEOUT_S) as answer:
-            found = json.loads(answer.read())
-    except (OSError, urllib.error.URLError, ValueError):
+        connection.request("GET", "/status")
+        found = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
         raise NotReachable(f"the hub of {running.dir} does not answer on port {running.control}; it has stopped or is starting") from None
-    if not isinstance(found, dict):
+    finally:
+        connection.close()
+    if not isinstance(found, dict) or "parts" not in found:
         raise NotReachable(f"something else than a hub answers on port {running.control}")
     return found
 
