@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--due", type=int)
+    parser.add_argument("--workers", help="of throughput, for example 1 or 1,2 (default: 1,2)")
     parser.add_argument("--sides", default=",".join((HUB, BARE, STREAMS)), help="of throughput (default: all)")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -73,6 +74,8 @@ def main() -> int:
     given = {name: value for name in ("documents", "rounds", "due") if (value := getattr(options, name)) is not None}
     sizes = SHORT if options.short else Sizes()
     sizes = Sizes(**{name: given.get(name, getattr(sizes, name)) for name in Sizes.__slots__})
+    if options.workers:
+        sizes = replace(sizes, worker_counts=tuple(int(text) for text in options.workers.split(",")))
     began = time.perf_counter()
     report = uvloop.run(run(parts, sizes, tuple(options.sides.split(","))))
     report.machine["seconds"] = round(time.perf_counter() - began)

@@ -18,6 +18,9 @@ from pipelines.rules.model import Person
 from schemas.cloudevents import PersonKeys
 from schemas.policy import Limits, Policy
 
+Decision = tuple[UUID, UUID, datetime, int, bytes, bytes]
+"""A row to be: id, subject, time, the kind of subject, frozen facts, the event."""
+
 
 @dataclass(slots=True)
 class Change:
@@ -53,7 +56,7 @@ class Context:
     attachments: list[tuple[UUID, bytes]] = field(default_factory=list)
     recipients: list[tuple[UUID, UUID, int, datetime]] = field(default_factory=list)
     lapsed: list[tuple[UUID, UUID]] = field(default_factory=list)
-    decisions: list[tuple[UUID, UUID, datetime, int, bytes, bytes]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     events: list[UUID] = field(default_factory=list)
     look_ups: set[UUID] = field(default_factory=set)

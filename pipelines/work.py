@@ -43,10 +43,10 @@ from pipelines.commands import (
     SessionIn,
     TimeTypeIn,
 )
-from pipelines.context import Context
+from pipelines.context import Context, Decision
 from pipelines.deadletters import DeadLetters
 from pipelines.documents import ROLE_NAMES, Documents
-from pipelines.ledger import Connection, deadlines, facts, locks, lookups, outbox, rows
+from pipelines.ledger import Connection, deadlines, facts, kept, locks, lookups, outbox, rows
 from pipelines.ledger.rows import BookingRow, DeliveryRow, DocumentRow
 from pipelines.outputs import Outbox
 from pipelines.people import People
@@ -57,6 +57,8 @@ from schemas.telemetry import Meter
 
 log = structlog.get_logger()
 ATTEMPTS_MAX: Final = 8
+PACKED_HERE_MAX: Final = 100
+"""Outputs that are packed at once; more are worth the way to another thread and back."""
 _AGAIN: Final = (
     asyncpg.UniqueViolationError,
     asyncpg.DeadlockDetectedError,
@@ -189,6 +191,10 @@ class Work:
 
         if touched or judged:
             again = await documents.open_of(touched, judged)
+            others = {document.person for document in again} - set(context.people)
+            if not others <= exclusive:
+                raise Moved
+            context.people |= await facts.load(connection, others, self.sender, context.now) if others else {}
             await documents.attend(again)
             for document in again:
                 if document.person in touched:
@@ -232,6 +238,8 @@ class Work:
                     people.add(command.person)
                 case AgentIn():
                     people.update((command.person, command.agent))
+                case ReadIn():
+                    people.add(command.reader)
                 case PersonIn():
                     people.add(command.person)
                     others = (command.data.replaced_by, *command.data.linked)
@@ -261,6 +269,9 @@ class Work:
             exclusive = about | self._everybody(context, [c for c in changing if isinstance(c, BookingIn)])
             exclusive |= await self._subjects(connection, changing)
             wanted = {c.booking for c in changing if isinstance(c, BookingIn)}
+            if wanted:  # a kallelse may be somebody else's than its booking: the EHR corrects patients
+                kallelser = "SELECT DISTINCT person FROM documents WHERE open AND booking = ANY($1)"
+                exclusive.update(row[0] for row in await connection.fetch(kallelser, list(wanted)))
             for row in await connection.fetch(
                 "SELECT room, unit, time_type, person, booking_id, start, resource FROM bookings"
                 " WHERE booking = ANY($1) OR person = ANY($2)",
@@ -286,7 +297,7 @@ class Work:
                         pass
             shared |= {_type_lock(*name) for name in types}
         await locks.take(connection, shared, exclusive)
-        if exclusive or context.current:
+        if named:  # also for new documents alone: an old number may have been linked while we waited
             again = await facts.current(connection, named | set(context.current))
             if any(context.current.get(old) != now for old, now in again.items()):
                 raise Moved
@@ -433,6 +444,12 @@ class Work:
     async def _write(self, connection: Connection, context: Context) -> int | None:
         """Everything the transaction decided, new rows by COPY, then the bytes to publish."""
         now = context.now
+        if context.refused:
+            context.out.items.extend(await self.letters.write(connection, context.refused))
+        decisions, items = context.decisions, context.out.items
+        packed: asyncio.Future[tuple[list[Decision], bytes]] | None = None
+        if len(items) > PACKED_HERE_MAX:  # beside the rows that go in meanwhile: zstd needs no interpreter
+            packed = asyncio.get_running_loop().run_in_executor(None, _packed, decisions, items)
         if context.contents:
             await self._contents(connection, context)
         await rows.DOCUMENTS.insert(connection, context.documents.new.values())
@@ -443,12 +460,13 @@ class Work:
         await rows.ROOMS.change(connection, context.rooms.old.values())
         await rows.PRINTS.insert(connection, context.prints.new.values())
         await rows.PRINTS.put(connection, context.prints.old.values())
-        await rows.DELIVERIES.put(connection, context.deliveries.new.values())
+        await self._deliveries(connection, context)
         await rows.DELIVERIES.change(connection, context.deliveries.old.values())
         await self._recipients(connection, context)
-        if context.decisions:
+        made, blob = _packed(decisions, items) if packed is None else await packed
+        if made:
             await connection.copy_records_to_table(
-                "decisions", records=context.decisions, columns=("decision", "subject", "at", "kind", "facts", "event")
+                "decisions", records=made, columns=("decision", "subject", "at", "kind", "facts", "event")
             )
         if context.events:
             await connection.copy_records_to_table(
@@ -456,12 +474,16 @@ class Work:
             )
         if context.look_ups:
             await lookups.want(connection, context.look_ups, now)
-        if context.refused:
-            context.out.items.extend(await self.letters.write(connection, context.refused))
-        if not context.out.items:
-            return None
-        blob = await asyncio.to_thread(outbox.pack, context.out.items)
-        return await outbox.put(connection, self.slot, blob)
+        return await outbox.put(connection, self.slot, blob) if items else None
+
+    async def _deliveries(self, connection: Connection, context: Context) -> None:
+        """By COPY for documents that are new themselves; another's delivery may be there from an earlier time."""
+        new: list[DeliveryRow] = []
+        known: list[DeliveryRow] = []
+        for row in context.deliveries.new.values():
+            (new if row.doc in context.documents.new else known).append(row)
+        await rows.DELIVERIES.insert(connection, new)
+        await rows.DELIVERIES.put(connection, known)
 
     async def _contents(self, connection: Connection, context: Context) -> None:
         """Bodies and attachments once by SHA-256. KEY SHARE keeps the retention job from a body that is being used again."""
@@ -523,6 +545,11 @@ def _needs(row: BookingRow) -> set[UUID]:
     if row.room is not None:
         needed.add(row.room)
     return needed
+
+
+def _packed(decisions: list[Decision], items: list[Output]) -> tuple[list[Decision], bytes]:
+    """The ledger's rows of decisions, their events compressed, and the outbox's blob."""
+    return [(*decision[:5], kept.keep(decision[5])) for decision in decisions], outbox.pack(items) if items else b""
 
 
 def _type_lock(unit: str, time_type: str) -> UUID:

@@ -16,7 +16,7 @@ from asyncpg import Pool
 
 from pipelines import ids
 from pipelines.commands import KIND_NAMES, STATUS_NAMES, VIDEO_NAMES
-from pipelines.ledger import rows
+from pipelines.ledger import kept, rows
 from pipelines.outputs import OPERATORS, ROOM_STATES
 from pipelines.rules import replay
 from pipelines.rules.model import (
@@ -246,7 +246,7 @@ async def _decisions(pool: Pool[Any], subject: str, subject_id: str, changed: in
     numbers = range(max(1, changed - DECISIONS_MAX + 1), changed + 1)
     wanted = [ids.uid("decision", subject, subject_id, str(number)) for number in numbers]
     found = {
-        row[0]: Decided(row[1], orjson.loads(row[3]), row[2])
+        row[0]: Decided(row[1], orjson.loads(kept.event_of(row[3])), row[2])
         for row in await pool.fetch("SELECT decision, at, facts, event FROM decisions WHERE decision = ANY($1)", wanted)
     }
     return tuple(found[ident] for ident in wanted if ident in found)

@@ -9,7 +9,6 @@ says how that order is kept.
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -25,52 +24,47 @@ from pipelines.transport.outputs import Output
 LEVEL: Final = 1
 BATCH_MAX: Final = 2**63 - 1
 
+_LENGTH_BYTES: Final = 4
 _threads = threading.local()
 """A compressor serves one thread at a time; lanes pack in threads of their own."""
 
 
 def pack(outputs: Sequence[Output]) -> bytes:
-    """Outputs as one blob. Values are text, but for dead letters, which are marked and in base64."""
+    """Outputs as one blob: an index (JSON, its length before it), then all values and header values as they are."""
     compressor: zstandard.ZstdCompressor | None = getattr(_threads, "compressor", None)
     if compressor is None:
         compressor = _threads.compressor = zstandard.ZstdCompressor(level=LEVEL)
-    return compressor.compress(
-        orjson.dumps(
-            [
-                (
-                    o.topic,
-                    o.key.decode(),
-                    _text(o.value),
-                    [(name, value.decode()) for name, value in o.headers],
-                    None if o.partition_key is None else o.partition_key.decode(),
-                )
-                for o in outputs
-            ]
-        )
-    )
-
-
-def _text(value: bytes | None) -> str | list[str] | None:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:  # a sealed record may begin with any byte, also with a brace
-        return [base64.b64encode(value).decode()]
+    shapes: dict[tuple[str, ...], int] = {}
+    index, values = [], [b""]
+    for topic, key, value, headers, partition_key in outputs:
+        names, texts = zip(*headers, strict=True) if headers else ((), ())
+        shape = shapes.setdefault(names, len(shapes))
+        placed = None if partition_key is None else partition_key.decode()
+        index.append((topic, key.decode(), placed, None if value is None else len(value), shape, [*map(len, texts)]))
+        values.extend(texts)
+        values.append(value or b"")
+    table = orjson.dumps((list(shapes), index))
+    values[0] = len(table).to_bytes(_LENGTH_BYTES, "big") + table
+    return compressor.compress(b"".join(values))
 
 
 def unpack(blob: bytes) -> list[Output]:
     """What `pack` was given."""
-    return [
-        Output(
-            topic,
-            key.encode(),
-            base64.b64decode(value[0]) if isinstance(value, list) else None if value is None else value.encode(),
-            [(name, text.encode()) for name, text in headers],
-            None if partition_key is None else partition_key.encode(),
-        )
-        for topic, key, value, headers, partition_key in orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
-    ]
+    data = memoryview(zstandard.ZstdDecompressor().decompress(blob))
+    place = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "big")
+    shapes, index = orjson.loads(data[_LENGTH_BYTES:place])
+
+    def take(size: int) -> bytes:
+        nonlocal place
+        place += size
+        return bytes(data[place - size : place])
+
+    found = []
+    for topic, key, partition_key, size, shape, sizes in index:
+        headers = [(name, take(length)) for name, length in zip(shapes[shape], sizes, strict=True)]
+        value = None if size is None else take(size)
+        found.append(Output(topic, key.encode(), value, headers, None if partition_key is None else partition_key.encode()))
+    return found
 
 
 async def put(connection: Connection, slot: str, blob: bytes) -> int:
