@@ -22,9 +22,11 @@ _PERSON_KEY: Final = {
 _KEYS: Final[dict[str, dict[str, Any]]] = {
     "person": _PERSON_KEY,
     "person_key": _PERSON_KEY,
+    "link": {"type": "string", "description": "Opaque keys of person and agent, and their relation; partitioned by the person's."},
+    "mailbox": {"type": "string", "description": "The person's opaque key, sender and operator; partitioned by the person's key."},
     "booking_id": {"type": "string", "description": "The booking's id; partitioned by `ce_partitionkey`."},
     "room_id": {"type": "string", "description": "The room's id; partitioned by `ce_partitionkey`."},
-    "origin": {"type": "string", "description": "The key of the record that could not be handled, as it was."},
+    "origin": {"type": "string", "description": "The letter's own id: the key of the record that could not be handled may hold anything."},
 }
 
 

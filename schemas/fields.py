@@ -72,6 +72,13 @@ def from_local(naive: datetime) -> datetime:
     return instant
 
 
+def unflagged(at: Any) -> datetime:
+    """The plain instant of a `DoubledHour`: orjson writes no subclass of datetime (its `default` calls this). `TypeError` for others."""
+    if isinstance(at, DoubledHour):
+        return datetime.fromtimestamp(at.timestamp(), UTC)
+    raise TypeError
+
+
 def parse_instant(text: str) -> datetime:
     """An aware UTC time from RFC 3339 text, or from a local time where a zone is missing; `ValueError` else."""
     value = datetime.fromisoformat(text if text.isupper() else text.upper())

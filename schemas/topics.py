@@ -6,7 +6,9 @@ The broker's settings, the ACLs (`schemas.principals`) and the AsyncAPI document
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from schemas.keys import PersonKeys
 
 PARTITIONS: Final = 12
 """Fixed for a version of a topic: another number moves persons to other partitions."""
@@ -20,7 +22,7 @@ TOMBSTONE_MS: Final = DAY_MS
 COMPACTION_LAG_MS_MAX: Final = 7 * DAY_MS
 
 Cleanup = Literal["delete", "compact"]
-Keyed = Literal["person", "booking_id", "room_id", "person_key", "time_type_or_person", "origin"]
+Keyed = Literal["person", "booking_id", "room_id", "person_key", "link", "mailbox", "time_type_or_person", "origin"]
 Direction = Literal["inbound", "outbound"]
 
 
@@ -89,11 +91,11 @@ TOPICS: Final = _topics(
         "inbound", "Accounts in the app",
     ),
     Topic(
-        "agents.v1", "app", ("agent.changed.v1",), "person_key", "compact", None,
+        "agents.v1", "app", ("agent.changed.v1",), "link", "compact", None,
         "inbound", "Links of guardians and proxies to residents",
     ),
     Topic(
-        "mailboxes.v1", "mailbox", ("mailbox.changed.v1",), "person_key", "compact", None,
+        "mailboxes.v1", "mailbox", ("mailbox.changed.v1",), "mailbox", "compact", None,
         "inbound", "Whether a person's mailbox accepts mail from a sender",
     ),
     Topic(
@@ -180,3 +182,17 @@ def inbound_topic(ce_type: str, kind: str | None = None) -> str | None:
         return TOPIC_OF_KIND.get(kind or "")
     name = TOPIC_OF_TYPE.get(ce_type)
     return name if name in INBOUND_TOPICS else None
+
+
+def record_key(ce_type: str, data: Mapping[str, Any], by: str, keys: PersonKeys) -> str:
+    """The record key of an inbound event about a person whose opaque key is `by`; its partition follows `by` always.
+
+    Compaction keeps the last record of a key. A person has several links (two guardians) and mailboxes, so those are keyed by
+    the link and the mailbox (CONTRACTS.md section 2: compacted topics are keyed by the entity). `data` has the event's
+    members with normalised ids.
+    """
+    if ce_type == "agent.changed.v1":
+        return f"{by}/{keys.key(data['agent'])}/{data['relation']}"
+    if ce_type == "mailbox.changed.v1":
+        return f"{by}/{data['sender']}/{data['operator']}"
+    return by

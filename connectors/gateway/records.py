@@ -9,8 +9,8 @@ from connectors.gateway.decoding import Submitted
 from connectors.gateway.publishing import Output
 from schemas.cloudevents import PersonKeys, headers_for, time_text
 from schemas.errors import FieldError, Malformed, TooLarge
-from schemas.events import AgentChanged, DeliveryAnswered, MailboxChanged, TimeTypeChanged
-from schemas.topics import TOPICS, inbound_topic
+from schemas.events import DeliveryAnswered, TimeTypeChanged
+from schemas.topics import TOPICS, inbound_topic, record_key
 
 RECORD_OVERHEAD_BYTES: Final = 512
 """Of a record batch with one record: its own header, varints, and what compression may add."""
@@ -34,7 +34,7 @@ def record_of(event: Submitted, keys: PersonKeys, now_text: str, record_bytes_ma
         traceparent=envelope.traceparent,
         sequence=envelope.sequence,
     )
-    record = Output(topic, _key(event, by, keys), event.data, headers, by.encode())
+    record = Output(topic, record_key(envelope.type, model.__dict__, by, keys).encode(), event.data, headers, by.encode())
     limit = min(record_bytes_max, TOPICS[topic].bytes_max) - RECORD_OVERHEAD_BYTES
     if _size(record) > limit:
         raise TooLarge([FieldError(event.at, f"is larger than {limit} bytes as one record")])
@@ -54,13 +54,3 @@ def _other(event: Submitted) -> str:
     if isinstance(model, DeliveryAnswered):
         return model.delivery_id
     return event.envelope.subject or event.envelope.id
-
-
-def _key(event: Submitted, by: str, keys: PersonKeys) -> bytes:
-    """The record's key. Compaction keeps the last record of a key, so a person's links must not share one."""
-    model = event.model
-    if isinstance(model, AgentChanged):
-        return f"{by}/{keys.key(model.agent)}/{model.relation}".encode()
-    if isinstance(model, MailboxChanged):
-        return f"{by}/{model.sender}/{model.operator}".encode()
-    return by.encode()

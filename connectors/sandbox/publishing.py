@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
+from aiokafka.partitioner import murmur2
 from pydantic import BaseModel
 
 from schemas.cloudevents import Envelope, headers_for, time_text
 from schemas.keys import PersonKeys
-from schemas.topics import TOPIC_OF_TYPE
+from schemas.topics import TOPIC_OF_TYPE, TOPICS, record_key
 
 SOURCES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -39,7 +40,7 @@ class Producer(Protocol):
     """aiokafka's producer, as far as it is used."""
 
     async def send_and_wait(
-        self, topic: str, value: bytes, key: bytes, *, headers: list[tuple[str, bytes]]
+        self, topic: str, value: bytes, key: bytes, partition: int, *, headers: list[tuple[str, bytes]]
     ) -> object: ...
 
 
@@ -63,10 +64,10 @@ class Publishing:
         return Published(TOPIC_OF_TYPE[ce_type], envelope, data), model.model_dump_json(exclude_none=True).encode()
 
     async def _send(self, patient: str, made: tuple[Published, bytes]) -> None:
-        (topic, envelope, _), value = made
+        (topic, envelope, data), value = made
         assert envelope.time is not None
-        key = self.keys.key(patient)
-        headers = headers_for(
-            envelope.type, envelope.id, envelope.source, time_text(envelope.time), partitionkey=key
-        )
-        await self._producer.send_and_wait(topic, value, key.encode(), headers=headers)
+        by = self.keys.key(patient)
+        headers = headers_for(envelope.type, envelope.id, envelope.source, time_text(envelope.time), partitionkey=by)
+        key = record_key(envelope.type, data, by, self.keys)
+        partition = (int(murmur2(by.encode())) & 0x7FFFFFFF) % TOPICS[topic].partitions
+        await self._producer.send_and_wait(topic, value, key.encode(), partition, headers=headers)

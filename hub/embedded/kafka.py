@@ -193,7 +193,12 @@ def train(cache: Path, jars: list[Path]) -> None:
             broker.kill()
             broker.wait()
         if fresh.exists():
-            fresh.replace(made)
+            # A cache that was cut short would fell every later broker: only one that a JVM takes is kept.
+            check = [str(java()), *_FLAGS, f"-XX:AOTCache={fresh}", "-XX:AOTMode=on", "-cp", ":".join(map(str, jars)), "-version"]
+            if broker.returncode in (0, 143) and subprocess.run(check, capture_output=True, check=False).returncode == 0:  # noqa: S603
+                fresh.replace(made)
+            else:
+                fresh.unlink()
 
 
 def free_ports(count: int) -> list[int]:

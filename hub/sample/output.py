@@ -11,6 +11,7 @@ from hub.sample.event import Event, Phase
 from pipelines.transport.outputs import Output, OutputProducer
 from schemas.cloudevents import Envelope, headers_for, structured, time_text
 from schemas.keys import PersonKeys
+from schemas.topics import record_key
 
 BATCH_RECORDS: Final = 500
 BATCHES_UNDER_WAY_MAX: Final = 8
@@ -18,9 +19,10 @@ BATCHES_UNDER_WAY_MAX: Final = 8
 
 def record(event: Event, keys: PersonKeys) -> Output:
     """The Kafka record of an event: binary mode, keyed by the person's opaque key (CONTRACTS.md section 2)."""
-    key = keys.key(event.patient)
-    headers = headers_for(event.type, event.id, event.source, time_text(event.time), partitionkey=key)
-    return Output(event.topic, key.encode(), orjson.dumps(event.data), headers)
+    by = keys.key(event.patient)
+    headers = headers_for(event.type, event.id, event.source, time_text(event.time), partitionkey=by)
+    key = record_key(event.type, event.data, by, keys)
+    return Output(event.topic, key.encode(), orjson.dumps(event.data), headers, by.encode())
 
 
 def line(event: Event) -> bytes:

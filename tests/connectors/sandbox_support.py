@@ -45,7 +45,9 @@ class Kafka:
 
     sent: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]] = field(default_factory=list)
 
-    async def send_and_wait(self, topic: str, value: bytes, key: bytes, *, headers: list[tuple[str, bytes]]) -> None:
+    async def send_and_wait(
+        self, topic: str, value: bytes, key: bytes, partition: int, *, headers: list[tuple[str, bytes]]
+    ) -> None:
         self.sent.append((topic, key, value, headers))
 
 

@@ -18,6 +18,7 @@ from connectors.sandbox.state import Sandbox
 from schemas.clock import Clock
 from schemas.cloudevents import decode_record
 from schemas.events import decode
+from schemas.topics import record_key
 from tests.connectors.sandbox_support import (
     ADULT,
     CHILD,
@@ -54,7 +55,8 @@ def _published(it: Running) -> dict[str, list[dict[str, Any]]]:
         envelope, data = decode_record(headers, value)
         decode(envelope.type, data)
         plain = orjson.loads(data)
-        assert key.decode() == KEYS.key(plain["patient"]) == envelope.partitionkey
+        assert key.decode() == record_key(envelope.type, plain, KEYS.key(plain["patient"]), KEYS)
+        assert KEYS.key(plain["patient"]) == envelope.partitionkey
         found.setdefault(topic, []).append(plain)
     return found
 

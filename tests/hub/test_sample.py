@@ -23,7 +23,7 @@ from pipelines.transport.outputs import Output
 from schemas import events, persons
 from schemas.cloudevents import decode_ndjson, decode_record
 from schemas.keys import PersonKeys
-from schemas.topics import TOPICS, inbound_topic
+from schemas.topics import TOPICS, inbound_topic, record_key
 
 DAY = date(2026, 11, 23)
 POLICY = load({}).policy
@@ -230,7 +230,8 @@ def test_a_record_is_keyed_by_the_opaque_key_and_shows_no_person_number(thousand
     for event in thousand[:300]:
         made = record(event, KEYS)
         envelope, data = decode_record(made.headers, made.value or b"")
-        assert made.key.decode() == KEYS.key(event.patient) == envelope.partitionkey
+        assert made.key.decode() == record_key(event.type, event.data, KEYS.key(event.patient), KEYS)
+        assert KEYS.key(event.patient) == envelope.partitionkey
         assert orjson.loads(data) == event.data
         assert event.patient not in str((made.key, made.headers))
 

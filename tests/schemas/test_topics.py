@@ -5,6 +5,8 @@ import pytest
 
 from schemas import errors, principals, topics
 from schemas.events import EVENTS, INBOUND, OUTBOUND
+from schemas.keys import PersonKeys
+from schemas.topics import record_key
 
 PRIVATE = ("persons.v1", "decisions.v1", "print.entries.v1", "dead-letters.v1", "audit.v1")
 
@@ -124,3 +126,16 @@ def test_a_peer_fails_in_three_ways() -> None:
     assert set(errors.PeerFailure.__subclasses__()) == kinds
     assert errors.Unavailable("503", retry_after_s=5).retry_after_s == 5
     assert str(errors.Uncertain("timeout", "no answer in 10 s")) == "timeout: no answer in 10 s"
+
+
+def test_links_and_mailboxes_of_one_person_have_keys_of_their_own_without_any_number() -> None:
+    """Compaction keeps the last of a key: a child's second guardian must not push out the first."""
+    keys = PersonKeys({1: b"k" * 32}, 1)
+    by = keys.key("197204119817")
+    links = [{"agent": agent, "relation": "guardian"} for agent in ("197005059808", "197105059815")]
+    boxes = [{"sender": "162321000016", "operator": operator} for operator in ("kivra", "billo")]
+    made = {record_key("agent.changed.v1", link, by, keys) for link in links}
+    made |= {record_key("mailbox.changed.v1", box, by, keys) for box in boxes}
+    assert len(made) == 4
+    assert all(key.startswith(by) and "19700505" not in key and "19710505" not in key for key in made)
+    assert record_key("account.changed.v1", {}, by, keys) == by
