@@ -7,6 +7,7 @@ the copy and the cut (well under a millisecond) is lost: these logs are for peop
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Final
 
 SIZE_MAX: Final = 10 * 1024 * 1024
 KEPT: Final = 3
-TAIL_BYTES: Final = 8_192
+TAIL_BYTES: Final = 16_384
+WORDS_MAX: Final = 300
 
 
 def open_log(directory: Path, name: str) -> int:
@@ -39,11 +41,22 @@ def rotate(directory: Path, size_max: int = SIZE_MAX) -> list[str]:
     return cut
 
 
-def tail(directory: Path, name: str, lines: int = 5) -> str:
-    """The last lines of a part's log, to show why it ended."""
+def last_words(directory: Path, name: str) -> str:
+    """The last line of a part's log, short: to show why it ended."""
     try:
         with (directory / f"{name}.log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-lines:])
+            line = log.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
     except FileNotFoundError:
         return ""
+    return _short(line)[:WORDS_MAX]
+
+
+def _short(line: str) -> str:
+    """Of a line of ours (JSON) the event, and the exception that it is about."""
+    try:
+        said = json.loads(line)
+        raised = said.get("exception") or []
+        return ": ".join([said["event"], *(f"{e['exc_type']} {e['exc_value']}".strip() for e in raised[:1])])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return line

@@ -151,7 +151,7 @@ class Supervisor:
             child.failures += 1
             child.restarts += 1
             child.state = "backoff"
-            self._say(_ended(part.name, code, delay, "" if code < 0 else logs.tail(self.settings.log_dir, part.name, 1)))
+            self._say(_ended(part.name, code, delay, "" if code < 0 else logs.last_words(self.settings.log_dir, part.name)))
             self._write()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay) if delay else None
@@ -160,8 +160,7 @@ class Supervisor:
         """Run the part's process once; its exit code."""
         part = child.part
         child.state, child.ready_at = "waiting", None
-        for name in part.needs:
-            await self.children[name].first_ready.wait()
+        await self._needs(part)
         launch = await asyncio.to_thread(part.prepare)
         if self._stopping.is_set():
             return 0
@@ -174,6 +173,15 @@ class Supervisor:
             return await exited
         finally:
             watching.cancel()
+
+    async def _needs(self, part: Part) -> None:
+        """What runs once must have run; a server must be ready now: a part that fell with it comes back after it."""
+        for name in part.needs:
+            child = self.children[name]
+            await child.first_ready.wait()
+            while child.part.is_server and child.state != "ready":  # noqa: ASYNC110 - states are looked at, not signalled
+                await asyncio.sleep(PROBE_STARTING_S)
+            await self._needs(child.part)
 
     async def _start(self, part: Part, launch: Launch) -> Process:
         log = logs.open_log(self.settings.log_dir, part.name)

@@ -1,4 +1,4 @@
-"""A part as the supervisor sees one: `python fake_part.py PORT [ignore-term | exit-at-once]`.
+"""A part as the supervisor sees one: `python fake_part.py PORT [ignore-term | exit-at-once | slow]`.
 
 Answers /readyz on its port; ends with 3 where it is told so by GET /crash.
 """
@@ -7,11 +7,14 @@ import http.server
 import os
 import signal
 import sys
+import time
 
 port, *how = sys.argv[1:]
 if "exit-at-once" in how:
     sys.stderr.write("nothing to do\n")
     sys.exit(3)
+if "slow" in how:
+    time.sleep(0.7)
 if "ignore-term" in how:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:

@@ -88,6 +88,46 @@ async def test_a_killed_part_is_back_and_others_are_left_alone(settings: Setting
         assert any("SIGKILL" in line for line in said)
 
 
+async def test_a_part_that_fell_with_its_server_comes_back_after_it(settings: Settings) -> None:
+    server_port, port = free_ports(2)
+    server = part("postgres", server_port, "slow")
+    async with supervised(settings, server, part("user", port, needs=("postgres",))) as (supervisor, _):
+        await supervisor.wait_ready()
+        before = {row["name"]: row["pid"] for row in supervisor.rows()}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        user = supervisor.children["user"]
+        await until(lambda: user.state == "waiting")
+        await until(lambda: supervisor.ready and all(r["pid"] != before[r["name"]] for r in supervisor.rows()))
+        assert [row["restarts"] for row in supervisor.rows()] == [1, 1], "it did not start in vain"
+
+
+async def test_our_parts_are_forked_with_their_words_environment_and_log(settings: Settings) -> None:
+    settings.dir.mkdir()
+    statement = "import os; print(os.environ['GIVEN'], os.getppid(), os.getsid(0) == os.getpid(), flush=True)"
+    words = ("timeit", "-n1", "-r1", statement)
+    never = [sys.executable, "-c", "raise SystemExit('started the slow way')"]
+    made = Part("p", lambda: Launch(never, {"GIVEN": "yes"}, words=words), module="timeit")
+    async with supervised(settings, made) as (supervisor, said):
+        await supervisor.wait_ready()
+        assert said == []
+    assert (settings.log_dir / "p.log").read_text().splitlines()[0] == f"yes {os.getpid()} True"
+
+
+async def test_without_its_nursery_a_part_starts_the_slow_way(settings: Settings) -> None:
+    words = ("timeit", "-n1", "-r1", "pass")
+    made = Part("p", lambda: Launch([sys.executable, "-m", *words], dict(os.environ), words=words), module="timeit")
+    settings.dir.mkdir(exist_ok=True)
+    supervisor = Supervisor(settings, [made], lambda _: None)
+    supervisor._new_nursery()
+    assert supervisor._nursery is not None
+    supervisor._nursery.process.kill()
+    running = asyncio.create_task(supervisor.run())
+    await supervisor.wait_ready()
+    supervisor.stop()
+    await running
+
+
 async def test_a_part_that_keeps_dying_waits_longer_each_time_and_says_why(settings: Settings) -> None:
     (port,) = free_ports(1)
     async with supervised(settings, part("bad", port, "exit-at-once")) as (supervisor, said):
