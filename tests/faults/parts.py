@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ class Part:
     env: Mapping[str, str]
     log: Path
     exits: list[int] = field(default_factory=list)
+    armed: list[bool] = field(default_factory=list)
+    """By exit: whether that process was to kill itself at a named point."""
     die_at: str | None = None
     process: subprocess.Popen[bytes] | None = None
     _keeping: asyncio.Task[None] | None = None
@@ -47,21 +49,22 @@ class Part:
         failures = 0
         while True:
             began = time.monotonic()
-            self._spawn()
+            armed = self._spawn()
             while self.process is not None and self.process.poll() is None:
                 await asyncio.sleep(LOOK_S)
             assert self.process is not None
+            self.armed.append(armed)
             self.exits.append(self.process.returncode)
             failures = 0 if time.monotonic() - began > HEALTHY_S else failures + 1
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
 
-    def _spawn(self) -> None:
-        words = list(self.words)
-        if self.die_at is not None:
-            words += ["--die-at", self.die_at]
-            self.die_at = None
+    def _spawn(self) -> bool:
+        """Start the next process; whether it is to kill itself."""
+        point, self.die_at = self.die_at, None
+        words = [*self.words, "--die-at", point] if point is not None else list(self.words)
         with self.log.open("ab") as log:
             self.process = spawn([sys.executable, "-m", *words], output=log, env=self.env, cwd=ROOT)
+        return point is not None
 
     async def up(self, timeout_s: float = 60.0) -> None:
         """Until it says that it can take work."""
@@ -102,14 +105,30 @@ class Part:
         self.send(signal.SIGKILL)
         await self.ended(before)
 
-    async def die(self, point: str, times: int = 1, timeout_s: float = 60.0) -> None:
-        """The next process kills itself the `times`-th time it passes `point`; back when it has."""
+    async def die(
+        self, point: str, times: int = 1, timeout_s: float = 60.0, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """The next process kills itself the `times`-th time it passes `point`; back when it has.
+
+        One that ends otherwise first (a server is not back yet) is followed by another with the same wish. `meanwhile` is awaited
+        again and again while the point is not reached.
+        """
+        until = time.monotonic() + timeout_s
+        seen = len(self.exits)
         self.die_at = f"{point}:{times}"
-        before = len(self.exits)
         self.send(signal.SIGKILL)
-        await self.ended(before)
-        code = await self.ended(before + 1, timeout_s)
-        assert code == -signal.SIGKILL, f"{self.name} ended with {code} instead of at {point}: {self.tail()}"
+        while True:
+            assert time.monotonic() < until, f"{self.name} did not come to {point}; exits {self.exits[-5:]}: {self.tail()}"
+            while seen < len(self.exits):
+                if self.armed[seen]:
+                    if self.exits[seen] == -signal.SIGKILL:
+                        return
+                    self.die_at = f"{point}:{times}"
+                    self.send(signal.SIGKILL)
+                seen += 1
+            if meanwhile is not None and await self.answers("/readyz"):
+                await meanwhile()
+            await asyncio.sleep(LOOK_S)
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM, grace_s: float = 30.0) -> int:
         """End it and start no other; its exit code."""

@@ -40,33 +40,43 @@ class Published:
 
 
 class Stream:
-    """Publishes at about `rate` events a second, or as fast as Kafka takes them."""
+    """Publishes in chunks, each until Kafka has acknowledged all of it."""
 
     def __init__(self, world: World, published: Published) -> None:
         self._world = world
         self._published = published
         self._access = KafkaAccess(world.kafka.bootstrap)
         self._producer: OutputProducer | None = None
+        self._chunk: list[Event] = []
 
-    async def publish(self, events: Iterable[Event], rate: float | None = None) -> None:
-        chunk: list[Event] = []
+    async def publish(self, events: Iterable[Event]) -> None:
+        """All of them, as fast as Kafka takes them."""
         for event in events:
-            chunk.append(event)
-            if len(chunk) == CHUNK:
-                await self._ship(chunk)
-                chunk = []
-                if rate is not None:
-                    await asyncio.sleep(CHUNK / rate)
-        await self._ship(chunk)
+            await self.add(event)
+        await self.flush()
+
+    async def add(self, event: Event, rate: float | None = None) -> None:
+        """One more; `rate` is how many a second there shall be."""
+        self._chunk.append(event)
+        if len(self._chunk) >= CHUNK:
+            await self.flush()
+            if rate is not None:
+                await asyncio.sleep(CHUNK / rate)
+
+    async def flush(self) -> None:
+        """Until Kafka has all that was added."""
+        chunk, self._chunk = self._chunk, []
+        if chunk:
+            await self._ship(chunk)
 
     async def _ship(self, chunk: list[Event]) -> None:
         outputs = [record(event, self._world.keys) for event in chunk]
-        while chunk:
+        while True:
             try:
                 if self._producer is None:
                     producer = OutputProducer.connected_to(self._access, client_id="ehr", message_bytes_max=PRODUCER_BYTES_MAX)
-                    await producer.start()
                     self._producer = producer
+                    await producer.start()
                 async with asyncio.timeout(15):
                     await self._producer.send_many(outputs)
                 self._published.note(chunk)

@@ -1,0 +1,67 @@
+"""The report of a long run: docs/faults.json for machines, docs/faults.md for people. Both say the same."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+
+from tests.faults.parts import ROOT
+from tests.faults.run import Run
+
+DOCS = ROOT / "docs"
+
+
+def write(run: Run, seed: int, rate: float, docs: Path = DOCS) -> None:
+    broken = sum(run.account.counts[name] for name in run.account.broken)
+    facts = {
+        "faults": sum(run.happened.values()),
+        "minutes": round(run.wall_s / 60, 1),
+        "events_a_second_asked": rate,
+        "seed": seed,
+        "python": platform.python_version(),
+        "broken_promises": broken,
+        "kinds": [{"kind": k, "times": n, "seconds_each": round(run.seconds[k] / n, 1)} for k, n in sorted(run.happened.items())],
+        "process_ends": dict(sorted(run.exits.items())),
+        "chunks_published_again": run.published.repeated_chunks,
+        "account": run.account.counts,
+        "examples_of_what_is_broken": run.account.broken,
+    }
+    (docs / "faults.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    (docs / "faults.md").write_text(_text(run, facts, broken))
+
+
+def _text(run: Run, facts: dict[str, object], broken: int) -> str:
+    promises = {name: n for name, n in run.account.counts.items() if name in run.account.promises}
+    counts = {name: n for name, n in run.account.counts.items() if name not in run.account.promises}
+    verdict = "Nothing was broken." if not broken else f"**{broken} broken promises.**"
+    lines = [
+        "# Faults",
+        "",
+        "Written by `make faults` (`python -m tests.faults`); the short form runs in `make test`. One hub with a Kafka and a",
+        "PostgreSQL of its own, two workers, timers, register connector. Sample days, with accounts blocked and opened and new",
+        "protections in between, are published all the time while faults happen, one after the other, in an order by chance. Then the",
+        "hub comes to rest, receipts come, the clock moves on by 49 hours, and everything is read anew: every record of every topic,",
+        "every row of the ledger.",
+        "",
+        f"**{facts['faults']} faults of {len(run.happened)} kinds in {facts['minutes']} minutes** (seed {facts['seed']}). {verdict}",
+        "",
+        "| promise: what breaks it | found |",
+        "|---|---:|",
+        *(f"| {name} | {number} |" for name, number in promises.items()),
+        "",
+        "| counted | |",
+        "|---|---:|",
+        *(f"| {name} | {number:,} |" for name, number in counts.items()),
+        f"| chunks that the publisher sent again, with the same ids | {run.published.repeated_chunks:,} |",
+        "",
+        "| kind of fault | times | seconds each |",
+        "|---|---:|---:|",
+        *(f"| {kind} | {n} | {run.seconds[kind] / n:.1f} |" for kind, n in sorted(run.happened.items())),
+        "",
+        "How processes ended (exit code, or minus the signal): "
+        + ", ".join(f"{name}: {n}" for name, n in sorted(run.exits.items()))
+        + ". 70 is a failure of ours: the process ends at once and is started again.",
+        "",
+    ]
+    return "\n".join(lines)
