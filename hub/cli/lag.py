@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from config.settings import Settings
 from hub.cli.connect import CLIENT, consumer
@@ -33,6 +33,7 @@ BETWEEN_LOOKS_S: Final = 1.0
 OK_AGE_S: Final = 2.0
 STALLED_AGE_S: Final = 15.0
 READ_TIMEOUT_MS: Final = 5_000
+COORDINATOR_TIMEOUT_S: Final = 10.0
 
 Verdict = Literal["ok", "behind", "stalled", "no member"]
 
@@ -101,7 +102,7 @@ async def rows(settings: Settings) -> list[Row]:
             await admin.start()
             for topic in sorted(TOPIC_TYPES):
                 partitions += [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
-            members = await _members(admin)
+            members = await _coordinated(admin)
             first = await _look(admin, reader, partitions)
             if any(first.ends[p] > first.committed[p] for p in partitions):
                 await asyncio.sleep(BETWEEN_LOOKS_S)
@@ -120,6 +121,18 @@ def _row(p: TopicPartition, first: Look, second: Look, age_s: float | None, memb
     moved = committed > first.committed[p]
     found = verdict(records, age_s, moved=moved, member=member is not None)
     return Row(p.topic, p.partition, member, committed, end, records, age_s, found)
+
+
+async def _coordinated(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
+    """The members, once the group has a coordinator: the first question of all makes a broker's own topics."""
+    until = time.monotonic() + COORDINATOR_TIMEOUT_S
+    while True:
+        try:
+            return await _members(admin)
+        except GroupCoordinatorNotAvailableError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.2)
 
 
 async def _members(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
