@@ -242,7 +242,10 @@ class Supervisor:
             await asyncio.to_thread(logs.rotate, self.settings.log_dir)
 
     def _write(self) -> None:
-        parts = [{**child.row(), "start": child.start, "stop": int(child.part.stop)} for child in self.children.values()]
+        parts = [
+            {**child.row(), "start": child.start, "stop": int(child.part.stop), "grace_s": child.part.grace_s}
+            for child in self.children.values()
+        ]
         mine = {"pid": os.getpid(), "start": started_at(os.getpid())}
         content = {"supervisor": mine, "began": self._began, "control": self.settings.ports.control, "parts": parts}
         state.write(self.settings.dir, content)
