@@ -22,6 +22,7 @@ from pipelines.rules import booking as booking_rule
 from pipelines.rules import replay
 from pipelines.rules import room as room_rule
 from pipelines.rules.model import Booking, BookingDecision, BookingStatus, Member, Room, RoomState, Trigger, Video
+from schemas.fields import unflagged
 
 APP: Final = "app.bookings.v1"
 PORTAL: Final = "portal.bookings.v1"
@@ -51,6 +52,8 @@ class Bookings:
         self.time_types: dict[tuple[str, str], tuple[bool, int, datetime]] = {}
         self._rooms: dict[UUID, Trigger] = {}
         self.judged: set[UUID] = set()
+        self._left: set[UUID] = set()
+        self._doubled: set[UUID] = set()
 
     async def load(self, bookings: Collection[UUID], people: Collection[UUID]) -> list[BookingRow]:
         """These bookings, and all of these people's; one object a booking."""
@@ -112,11 +115,11 @@ class Bookings:
         setting = self.time_types.get((data.unit, data.time_type.id))
         if setting is not None and (command.origin.envelope.time or sent) < setting[2]:
             hidden, video = setting[0], setting[1]
-        status = int(STATUSES[data.status])
+        status, start = int(STATUSES[data.status]), unflagged(data.start) if data.start_doubled else data.start
         person = self.context.resolve(command.person)
         if row is None:
             row = BookingRow(
-                command.booking, data.booking_id, person, data.unit, digest, revision, status, data.start, data.minutes,
+                command.booking, data.booking_id, person, data.unit, digest, revision, status, start, data.minutes,
                 data.time_type.id, data.resource.id, hidden, video, data.journal_blocked, data.till_registered_at,
                 None, None, False, False, False, False, False, False, None, None, 0, command.content,
             )  # fmt: skip
@@ -129,10 +132,12 @@ class Bookings:
             if person != row.person:
                 self._leave(row)
             row.person, row.unit, row.digest, row.version, row.status = person, data.unit, digest, revision, status
-            row.start, row.minutes, row.time_type, row.resource = data.start, data.minutes, data.time_type.id, data.resource.id
+            row.start, row.minutes, row.time_type, row.resource = start, data.minutes, data.time_type.id, data.resource.id
             row.hidden, row.video, row.blocked = hidden, video, data.journal_blocked
             row.till_at, row.content, row.dropped = data.till_registered_at, command.content, False
             self.context.bookings.touch(row.booking, row)
+        if data.start_doubled:
+            self._doubled.add(row.booking)
         if video == Video.NONE:
             row.video_since = None
         elif row.video_since is None:
@@ -188,12 +193,14 @@ class Bookings:
         if same:
             return
         self.judged.add(row.booking)
+        told = news or wanted != row.wanted  # else a topic hears of it only when what it may see has changed (B8)
         row.wanted = wanted
         row.changed += 1
         content = orjson.loads(row.content or _EMPTY)
         for topic, was, shown in ((APP, row.shown_app, decision.app), (PORTAL, row.shown_portal, decision.portal)):
             if shown and content:
-                self.context.out.booking_shown(topic, row, key, person.pid, content)
+                if told or not was:
+                    self.context.out.booking_shown(topic, row, key, person.pid, content)
             elif was:
                 self.context.out.booking_hidden(topic, row, key)
         row.shown_app, row.shown_portal = visible
@@ -212,6 +219,7 @@ class Bookings:
         wanted = room_of(row) if row.wanted else row.room
         if row.room is not None and row.room != wanted:
             self._rooms[row.room] = trigger
+            self._left.add(row.room)
         if row.wanted:
             row.room = wanted
         if row.room is not None:
@@ -226,9 +234,10 @@ class Bookings:
     def _note(self, row: BookingRow, decision: BookingDecision, before: Booking, trigger: Trigger, trace: str | None) -> None:
         person = self.context.of(row.person)
         channels = ("app",) if decision.app else ()
+        steps = (booking_rule.DOUBLED, *decision.steps) if row.booking in self._doubled else decision.steps
         ident, event = self.context.out.decision(
             "booking", row.booking_id, row.changed, self.context.key(person), row.unit, None, trigger, decision.rule,
-            decision.outcome, channels, None, None, decision.steps, trace,
+            decision.outcome, channels, None, None, steps, trace,
         )  # fmt: skip
         facts = replay.freeze(person, before, self.context.limits(row.unit), self.context.now)
         self.context.decisions.append((ident, row.booking, self.context.now, SUBJECT_BOOKING, facts, event))
@@ -301,7 +310,7 @@ class Bookings:
         said = (row.state, row.active_at, row.opens_at, row.closes_at, row.reason)
         row.due_at = _coming(decision.review_at, now)
         self.context.rooms.touch(ident, row)
-        changed_members = any(m.booking in self.judged for m in members)
+        changed_members = ident in self._left or any(m.booking in self.judged for m in members)
         if after == said and not (changed_members and kind is Video.GROUP):
             return
         row.state, row.active_at, row.opens_at, row.closes_at, row.reason = after

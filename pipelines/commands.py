@@ -23,6 +23,7 @@ from pipelines.rules.model import AttachmentVerdict, BookingStatus, CodeVerdict,
 from schemas import events, html
 from schemas.cloudevents import Envelope, PersonKeys, decode_record
 from schemas.errors import DeadLetterClass, Malformed
+from schemas.fields import unflagged
 from schemas.policy import Policy
 
 KINDS: Final = {"kallelse": Kind.KALLELSE, "brev": Kind.BREV, "remissbekraftelse": Kind.REMISSBEKRAFTELSE}
@@ -309,7 +310,8 @@ class Decoder:
                 (
                     data.kind, data.unit, data.patient, data.title, data.created, data.dispatch, data.template.id,
                     data.booking_id, data.body, data.body_format, data.footer, files,
-                )
+                ),
+                default=unflagged,
             )
         )  # fmt: skip
         size = len(data.body.encode()) + len(data.footer.encode()) + sum(len(item.data or b"") for item in data.attachments)
@@ -375,7 +377,8 @@ class Decoder:
                 (
                     content.decode(), data.status, data.unit, data.patient, data.start, data.minutes,
                     data.time_type.hidden, data.time_type.video, data.journal_blocked, data.till_registered_at,
-                )
+                ),
+                default=unflagged,
             )
         )  # fmt: skip
         return BookingIn(

@@ -21,7 +21,7 @@ from pipelines.commands import KIND_NAMES, AnswerIn, Content, DocumentIn, ReadIn
 from pipelines.context import Context
 from pipelines.ledger import rows
 from pipelines.ledger.rows import DeliveryRow, DocumentRow, PrintRow
-from pipelines.rules import attachments, marking, progress, replay, routing
+from pipelines.rules import attachments, deadline, marking, progress, replay, routing
 from pipelines.rules.model import (
     AccountState,
     AppCopy,
@@ -76,6 +76,7 @@ class Documents:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.given: dict[UUID, list[tuple[UUID, Role]]] = {}
+        self._told: dict[UUID, set[UUID]] = {}
         self.visits: dict[UUID, tuple[UUID, Visit, datetime | None]] = {}
         self._bodies: dict[bytes, dict[str, Any]] = {}
         self._pending: list[_Pending] = []
@@ -111,11 +112,13 @@ class Documents:
         shared = [row.doc for row in listed if row.app == AppCopy.OPEN and row.doc not in self.given]
         if shared:
             for doc in shared:
-                self.given[doc] = []
-            for doc, person, role in await connection.fetch(
-                "SELECT doc, person, role FROM recipients WHERE doc = ANY($1) AND until IS NULL", shared
+                self.given[doc], self._told[doc] = [], set()
+            for doc, person, role, until in await connection.fetch(
+                "SELECT doc, person, role, until FROM recipients WHERE doc = ANY($1)", shared
             ):
-                self.given[doc].append((person, ROLE_NAMES[role]))
+                self._told[doc].add(person)
+                if until is None:
+                    self.given[doc].append((person, ROLE_NAMES[role]))
         printed = [row.doc for row in listed if row.print in (PrintCopy.OPEN, PrintCopy.HANDLED)]
         if printed:
             entries = [ids.uid("print", self.known[doc].document_id) for doc in printed if doc in self.known]
@@ -178,6 +181,8 @@ class Documents:
         document = self.document(row)
         now = self.context.now
         decision = routing.route(person, document, limits, now)
+        if trigger == "resident" and document.print is PrintCopy.NEVER and deadline.due(document, limits)[0] <= now:
+            trigger = "deadline"  # its time had come; it only waited for fresh facts (P8)
         after, effects = progress.act(document, person, decision, now)
         first = row.changed == 0
         if not first and after == document and not _says_more(effects) and decision.rule in (row.rule, "R15"):
@@ -453,7 +458,8 @@ class Documents:
             out.settled(row, key, effects.settled)
         if "notification" in self.context.policy.unit(row.unit).active:
             for notify in effects.notify:
-                out.notification(notify, row.document_id, key, row.changed)
+                if notify.recipient.uid not in self._told.get(row.doc, ()):  # N3: never twice, also to a guardian who comes back
+                    out.notification(notify, row.document_id, key, row.changed)
 
 
 def _judge_refs(command: DocumentIn, known: dict[bytes, tuple[bytes, int]]) -> None:

@@ -32,6 +32,8 @@ _B3_NO: Final = said("B3.no", False)
 _B3: Final = said("B3.blocked", True)
 _B4: Final = said("B4.shown", True)
 _CANCELLED: Final = said("B4.cancelled", True)
+DOUBLED: Final = said("B4.doubled", False)
+"""The flag of a start without a zone in the doubled autumn hour (DOMAIN section 3, after the rules)."""
 _B8_PAST: Final = said("B8.past", False)
 _RULE: Final = _B8_PAST.rule
 _VIDEO: Final = {

@@ -139,6 +139,10 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "B2.hidden": ("The time type is hidden.", "Tidstypen är dold."),
     "B3.no": ("There is no journal block.", "Det finns ingen journalspärr."),
     "B3.blocked": ("A journal block: only the unit sees the booking.", "Journalspärr: bara enheten ser bokningen."),
+    "B4.doubled": (
+        "The start named the doubled autumn hour without a zone; the earlier one was taken.",
+        "Starten angav den dubbla höststunden utan tidszon; den tidigare valdes.",
+    ),
     "B4.cancelled": ("The booking is cancelled; only the unit sees it.", "Bokningen är avbokad; bara enheten ser den."),
     "B4.shown": ("The unit sees the booking.", "Enheten ser bokningen."),
     "B8.open": ("The app channel is open.", "Appkanalen är öppen."),

@@ -17,6 +17,8 @@ WITHDRAWN: Final = "withdrawn"
 """One word for B1-B3 and V5: no reason tells why (P10)."""
 TILL: Final = "till_registered"
 ENDED: Final = "ended"
+CROWDED: Final = "crowded"
+"""V8: more bookings than a room takes people; the unit is told by its room's reason."""
 
 _WITHDRAWN: Final = said("V1.withdrawn", True)
 _CANCELLED: Final = said("V6.cancelled", True)
@@ -41,7 +43,7 @@ def judge_room(kind: Video, members: Sequence[Member], room: Room | None, limits
     steps: list[Step] = []
     if kind is Video.GROUP:
         steps.append(said("V8.crowded" if crowded else "V8.fits", crowded, bookings=len(live), people_max=limits.room_people_max))
-    reason = review_at = None
+    reason, review_at = CROWDED if crowded and kind is Video.GROUP else None, None
     if now >= closes_at:
         state, reason, step = RoomState.CLOSED, ENDED, said("V2.over", True, closes_at=closes_at.isoformat())
     elif now >= active_at or (room is not None and room.state is RoomState.ACTIVE):

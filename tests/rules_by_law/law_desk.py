@@ -20,7 +20,7 @@ from asyncpg import Pool
 from config.settings import load
 from pipelines.commands import Decoder
 from pipelines.deadletters import DeadLetters
-from pipelines.ledger import lookups, migrate, outbox, pool
+from pipelines.ledger import lookups, migrate, pool
 from pipelines.work import Committed, Work
 from schemas.events import OUTBOUND
 from schemas.keys import PersonKeys

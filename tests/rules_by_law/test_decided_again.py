@@ -78,7 +78,8 @@ async def test_blocking_with_a_mailbox_asks_the_mailbox(hub: LawDesk) -> None:
 async def test_a_mailbox_that_was_asked_is_not_asked_again(hub: LawDesk) -> None:
     """R15: what was delivered is not delivered again."""
     await hub.take(person(ADULT), mailbox(ADULT), letter(ADULT))
-    said = await hub.take(mailbox(ADULT, "billo", as_of=LATER), mailbox(ADULT, accepts=False, as_of=LATER), mailbox(ADULT, as_of=LATER + MINUTE))
+    news = [mailbox(ADULT, "billo", as_of=LATER), mailbox(ADULT, accepts=False, as_of=LATER), mailbox(ADULT, as_of=LATER + MINUTE)]
+    said = await hub.take(*news)
     assert of(said, "delivery.requested.v1") == []
 
 
@@ -231,7 +232,7 @@ async def test_every_decision_again_says_so_in_order(hub: LawDesk) -> None:
     decisions = [one for one in hub.said if one.type == "decision.made.v1"]
     assert len({one.data["decision_id"] for one in decisions}) == len(decisions)
     assert [one.sequence for one in decisions] == sorted({one.sequence for one in decisions})
-    assert [one.data["rule"] for one in decisions][0] == "R10" and decisions[-1].data["rule"] == "R11"
+    assert next(one.data["rule"] for one in decisions) == "R10" and decisions[-1].data["rule"] == "R11"
 
 
 async def test_a_death_known_only_at_the_deadline_counts(hub: LawDesk) -> None:

@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from schemas.persons import fictitious
 from tests.pipelines.desk import CHILD, MOTHER, START, Event, account, agent, answer, booking, kallelse, letter, mailbox, person, read
-from tests.rules_by_law.law_desk import ADULT, GROUP, HIDDEN, RESERVE, STAFF, TEEN, VIDEO, VISIBLE, LawDesk, confirmation, law_desk, of, time_type
+from tests.rules_by_law.law_desk import (
+    ADULT,
+    GROUP,
+    HIDDEN,
+    RESERVE,
+    STAFF,
+    TEEN,
+    VIDEO,
+    VISIBLE,
+    LawDesk,
+    confirmation,
+    law_desk,
+    of,
+    time_type,
+)
 
 SOON_13 = fictitious(date(2013, 3, 4))
 PEOPLE = (ADULT, TEEN, CHILD, MOTHER, SOON_13)
 PROTECTIONS = ("none", "none", "none", "sekretessmarkering", "skyddad_folkbokforing")
 MINUTE = timedelta(minutes=1)
 EXAMPLES = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], database=None
-)
+    max_examples=30, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
 
 people = st.sampled_from(PEOPLE)
-ages = st.integers(0, 3)
-Later = Callable[[int], Any]
+deaths = st.sampled_from([None, None, None, date(2026, 3, 1)])
+links = st.sampled_from(["active", "inactive", "blocked"])
+patients = st.sampled_from((*PEOPLE, RESERVE))
+statuses = st.sampled_from(["booked", "rebooked", "cancelled", "arrived"])
+kinds = st.sampled_from([VISIBLE, VIDEO, GROUP, HIDDEN])
 
 
 def _facts() -> st.SearchStrategy[tuple[str, tuple[Any, ...]]]:
     return st.one_of(
-        st.tuples(st.just("person"), st.tuples(people, st.sampled_from(PROTECTIONS), st.sampled_from([None, None, None, date(2026, 3, 1)]))),
+        st.tuples(st.just("person"), st.tuples(people, st.sampled_from(PROTECTIONS), deaths)),
         st.tuples(st.just("account"), st.tuples(people, st.sampled_from(["active", "active", "blocked", "none"]), st.booleans())),
         st.tuples(st.just("mailbox"), st.tuples(people, st.sampled_from(["kivra", "billo"]), st.booleans())),
         st.tuples(
             st.just("agent"),
-            st.tuples(people, st.just(MOTHER), st.sampled_from(["guardian", "fullmakt"]), st.sampled_from(["active", "inactive", "blocked"])),
+            st.tuples(people.filter(lambda pid: pid != MOTHER), st.just(MOTHER), st.sampled_from(["guardian", "fullmakt"]), links),
         ),
         st.tuples(st.just("time_type"), st.tuples(st.sampled_from([VISIBLE, {**VISIBLE, "hidden": True}, {**VISIBLE, "video": "single"}]))),
     )
@@ -45,13 +62,13 @@ def _things() -> st.SearchStrategy[tuple[str, tuple[Any, ...]]]:
     return st.one_of(
         st.tuples(
             st.sampled_from(["letter", "kallelse", "confirmation"]),
-            st.tuples(st.sampled_from((*PEOPLE, RESERVE)), st.integers(0, 3), st.booleans()),
+            st.tuples(patients, st.integers(0, 3), st.booleans()),
         ),
         st.tuples(
             st.just("booking"),
             st.tuples(
-                st.sampled_from((*PEOPLE, RESERVE)), st.integers(0, 2), st.integers(1, 4), st.sampled_from([VISIBLE, VIDEO, GROUP, HIDDEN]),
-                st.sampled_from(["booked", "rebooked", "cancelled", "arrived"]), st.sampled_from([-1, 1, 3, 200]), st.booleans(), st.booleans(),
+                patients, st.integers(0, 2), st.integers(1, 4), kinds, statuses, st.sampled_from([-1, 1, 3, 200]),
+                st.booleans(), st.booleans(),
             ),
         ),
         st.tuples(st.just("read"), st.tuples(people, st.integers(0, 3), people)),
@@ -147,8 +164,8 @@ async def holds(hub: LawDesk, said: Any) -> None:
     assert await hub.pool.fetchval(both) == 0, "settled, and on the to-do list"
     entries = "SELECT count(*) FROM documents d JOIN print_entries p USING (doc) WHERE (d.print = 1) <> (p.state = 1)"
     assert await hub.pool.fetchval(entries) == 0
-    leaked = "SELECT count(*) FROM bookings b JOIN persons p USING (person) WHERE p.protection > 0 AND (shown_app OR shown_portal OR wanted)"
-    assert await hub.pool.fetchval(leaked) == 0, "a booking of somebody protected is shown"
+    leaked = "SELECT count(*) FROM bookings b JOIN persons p USING (person) WHERE p.protection > 0"
+    assert await hub.pool.fetchval(f"{leaked} AND (shown_app OR shown_portal OR wanted)") == 0, "a booking of somebody protected is shown"
     open_copies = "SELECT count(*) FROM documents d JOIN persons p USING (person) WHERE p.protection > 0 AND d.app = 1 AND d.settled = 0"
     assert await hub.pool.fetchval(open_copies) == 0, "an unread copy of somebody protected is in the app"
     if hub.register == "unknown" or hub.register == "silent":
@@ -177,7 +194,7 @@ facts_once = st.fixed_dictionaries(
 @given(given_=facts_once)
 def test_batches_orders_and_doubles_make_no_difference(law_dsn: str, given_: dict[str, Any]) -> None:
     """CONTRACTS 3, B6: the same facts and then the same documents and bookings, however they come."""
-    chance = random.Random(given_["seed"])  # noqa: S311
+    chance = random.Random(given_["seed"])
     facts = [person(pid, protection=shield, **({"deceased": date(2026, 3, 1)} if dead and shield == "none" else {}))
              for pid, (shield, dead) in given_["people"].items()]  # fmt: skip
     facts += [account(pid) for pid in sorted(given_["accounts"])] + [mailbox(pid) for pid in sorted(given_["mailboxes"])]
