@@ -237,5 +237,3 @@ def test_phrases_take_the_same_values_in_both_languages() -> None:
 
     for name, (english, swedish) in words.PHRASES.items():
         assert fields(english) == fields(swedish), name
-
-
