@@ -7,7 +7,8 @@ TLS and principals for the hub too; see docker-compose.yml and HUB_KAFKA.
 
 Durable: with one replica, what is acknowledged but not yet on disk would be lost with the machine's power. So every
 append is flushed (fsync) before its acknowledgement; `[kafka] durable = false` leaves it to the operating
-system, as a cluster of three replicas may. Cost and choice are measured in docs/spine.md.
+system, as a cluster of three replicas may. Measured on a disk with 0.24 ms a flush: 40,000-54,000 records a second
+instead of 59,000-76,000, 0.5 ms more at 500 a second, a tenth more processor time. So it is the default.
 
 Quick start: JDK 25's ahead-of-time cache (JEP 483, 515) of the broker's classes, made once by a training run at
 install, keyed by JARs and JVM: up in 0.6 s instead of 1.5 s. A JVM that does not like the cache runs without it.

@@ -1,14 +1,14 @@
 """The embedded Kafka: real, durable, quick; survives a crash and stops cleanly."""
 
+import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from hub.embedded.kafka import KafkaPlan, properties
+from hub.embedded.kafka import KafkaPlan, archive, properties
 from hub.embedded.running import KafkaServer, running_kafka
 
 
@@ -51,12 +51,13 @@ async def test_what_was_acknowledged_survives_sigkill_and_a_clean_stop(server_di
         assert await _read(server.bootstrap, "t", 4) == [b"1", b"2", b"3", b"4"]
 
 
-def test_a_second_start_is_quick(server_dir: Path, cache_dir: Path) -> None:
+def test_a_start_uses_the_trained_cache_and_little_processor_time(server_dir: Path, cache_dir: Path) -> None:
+    """Wall time depends on who else runs here: 0.6 s on an idle machine. Processor time does not: 1 s, without the cache 2.5 s."""
+    assert archive(cache_dir).exists(), "`make install` makes it"
     with running_kafka(server_dir / "kafka-quick", cache_dir) as server:
-        server.stop()
-        began = time.monotonic()
-        server.start()
-        assert time.monotonic() - began < 6, "0.7 s on an idle machine"
+        used = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+        assert f"-XX:AOTCache={archive(cache_dir)}" in Path(f"/proc/{server.pid}/cmdline").read_text().split("\0")
+        assert (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK") < 4
 
 
 def test_it_listens_on_loopback_only(kafka_server: KafkaServer) -> None:
