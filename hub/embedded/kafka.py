@@ -164,7 +164,7 @@ def _format(plan: KafkaPlan, jars: list[Path], settings: Path) -> None:
 
 def is_up(plan: KafkaPlan) -> bool:
     """Whether the broker takes connections; the broker opens its port when it is about to serve."""
-    return answers(plan.port)
+    return answers(plan.port) and answers(plan.sasl)
 
 
 def train(cache: Path, jars: list[Path]) -> None:
