@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings, SettingsError, load, part_environment
+from hub import state
 from hub.cli import running
 from hub.cli.exits import CheckFailed, Stop, WrongUse
 from hub.cli.screen import Screen
@@ -33,7 +34,11 @@ DONE = "sample.done"
 def run(screen: Screen, directory: Path, *, sample: bool, sandbox: bool, port_base: int | None) -> int:
     """0 when the hub was stopped as it was asked to."""
     settings = settings_for(directory, sandbox=sandbox, port_base=port_base)
-    running.remember(directory, part_environment(settings))
+    try:
+        with state.take(directory):  # nobody else's settings are written over
+            running.remember(directory, part_environment(settings))
+    except AlreadyRunning as failure:
+        raise CheckFailed(str(failure)) from None
     if settings.sandbox.enabled and settings.sandbox.clock_speed != 1:
         Clock(settings.clock_file).set_speed(settings.sandbox.clock_speed)
     began = time.monotonic()
