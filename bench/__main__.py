@@ -1,8 +1,8 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, throughput, replay, latency, deadlines; all of them when none is named. Progress goes to stderr, the table to stdout, both
-it and the JSON to --out (`docs/bench.json`, `docs/bench-figures.md`) when given. `--short` is a run of small sizes, to see that the
-benchmarks run; its figures mean nothing.
+Parts: rules, throughput, replay, latency, deadlines, startup; all of them when none is named. Progress goes to stderr, the table to
+stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead. `--short` is a run of
+small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, rules, throughput
+from bench import deadlines, rules, startup, throughput
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines")
+PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "startup")
+PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
+BEGIN: Final = "<!-- figures: written by `make bench` -->"
+END: Final = "<!-- end of figures -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
     report = Report()
     if "rules" in parts:
         rules.run(report, sizes.batches)
-    if set(parts) - {"rules"}:
+    if "startup" in parts:
+        startup.run(report)
+    if set(parts) - {"rules", "startup"}:
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:
             if "throughput" in parts:
@@ -55,6 +60,14 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
             if "deadlines" in parts:
                 await deadlines.run(made, report, sizes.due, sizes.spread_s)
     return report
+
+
+def keep(report: Report, text: str) -> None:
+    """A whole run is what docs/bench.md shows: its table goes between the marks."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    PAGE.with_suffix(".json").write_bytes(report.json())
 
 
 def main() -> int:
@@ -84,6 +97,8 @@ def main() -> int:
     if options.out is not None:
         (options.out / "bench.json").write_bytes(report.json())
         (options.out / "bench-figures.md").write_text(text)
+    elif not options.parts and not options.short:
+        keep(report, text)
     return 0
 
 

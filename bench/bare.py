@@ -176,7 +176,8 @@ class Lane:
         value = orjson.dumps(data, option=orjson.OPT_UTC_Z)
         headers = [
             ("ce_id", uid_text(kind, subject, "1").encode()), ("ce_time", at.encode()), ("ce_specversion", b"1.0"),
-            ("ce_type", kind.encode()), ("ce_source", b"urn:care-hub:pipelines"), ("ce_dataschema", b"urn:care-hub:schema:" + kind.encode()),
+            ("ce_type", kind.encode()), ("ce_source", b"urn:care-hub:pipelines"),
+            ("ce_dataschema", b"urn:care-hub:schema:" + kind.encode()),
             ("content-type", b"application/json"), ("ce_subject", subject.encode()), ("ce_sequence", b"00000000000000000001"),
         ]  # fmt: skip
         outputs.append((topic, key.encode(), value, headers))
@@ -229,7 +230,7 @@ async def main(number: int) -> None:
             auto_offset_reset="earliest",
             session_timeout_ms=20_000,
             client_id=f"bare-{number}-{lane}",
-        )  # fmt: skip
+        )
         for lane in range(LANES)
     ]
     await asyncio.gather(*(consumer.start() for consumer in consumers))

@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from bench.report import Report
 from bench.world import PHONE, World, has_account, has_mailbox
 from config.settings import load
+from pipelines.__main__ import collect_seldom
 from pipelines.commands import Decoder, DocumentIn
 from pipelines.context import Context
 from pipelines.documents import Documents
@@ -29,6 +30,7 @@ BATCH = 500
 
 def run(report: Report, batches: int) -> None:
     """Each step over the same documents, median of the batches, the first fifth thrown away."""
+    collect_seldom()  # as the workers do
     keys = PersonKeys({1: b"bench-person-key-secret-32-bytes"}, 1)
     world = World(keys)
     policy = load({}).policy

@@ -169,7 +169,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """A batch makes ten thousand objects and no cycles: looking for some every 700 objects cost a fifth of all CPU (docs/bench.md)."""
     gc.collect()
     gc.freeze()
@@ -206,7 +206,7 @@ def main() -> int:
     if options.part == "migrate":
         asyncio.run(_migrate(settings))
         return 0
-    _collect_seldom()
+    collect_seldom()
     run = _worker if options.part == "worker" else _timers
     try:
         uvloop.run(run(settings, options.slot))

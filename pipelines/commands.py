@@ -37,6 +37,7 @@ STATUSES: Final = {
     "arrived": BookingStatus.ARRIVED,
 }
 STATUS_NAMES: Final = {status: name for name, status in STATUSES.items()}
+PEOPLE_CACHED: Final = 16_384
 ALLOWED_MAX: Final = 10_000
 """Answers kept to which source may send what for which unit: the settings do not change while a part runs."""
 FUNCTION_OF: Final = {"time_type": "booking"}
@@ -219,7 +220,7 @@ class Decoder:
         self.policy = policy
         self._mapping = mapping
         self._allowed: set[tuple[str, str, str]] = set()
-        self.person = lru_cache(maxsize=65_536)(self._person)
+        self.person = lru_cache(maxsize=PEOPLE_CACHED)(self._person)
         self._makers: dict[str, Callable[[Origin, Any, Any], Command | None]] = {
             "document.submitted.v1": self._document,
             "booking.changed.v1": self._booking,

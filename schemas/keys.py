@@ -14,7 +14,7 @@ NAMESPACE: Final = UUID("6f1d7c1e-5f0e-5d0a-9a53-6f0f2f0b8c11")
 """The UUIDv5 namespace of all ids that the hub derives. Changing it changes every id: never change it."""
 
 SECRET_BYTES_MIN: Final = 16
-KEYS_CACHED: Final = 65_536
+KEYS_CACHED: Final = 16_384
 
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 _VERSION_MASK: Final = ~(0xF000 << 64) & ~(0xC000 << 48)

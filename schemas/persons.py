@@ -23,8 +23,8 @@ Kind = Literal["personnummer", "samordningsnummer", "reservnummer"]
 NORMAL_FORM: Final = r"^([0-9]{12}|[0-9]{8}[A-HJ-NPR-UX-Z]{2}[0-9A-Z][0-9])$"
 """What a normalised id looks like, for JSON Schemas (a pattern cannot say that the check digit is right)."""
 
-CACHE_ENTRIES: Final = 65_536
-"""Ids kept in the fast path; a worker meets its residents again and again."""
+CACHE_ENTRIES: Final = 16_384
+"""Ids kept in the fast path; a worker meets somebody again soon or not for long (a cache of all would be its largest memory)."""
 
 _ORDINARY: Final = re.compile(r"([0-9]{2})?([0-9]{6})([-+]?)([0-9]{4})")
 _STOCKHOLM: Final = re.compile(r"(99[0-9]{4})-([0-9]{6})")

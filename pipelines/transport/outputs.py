@@ -30,7 +30,7 @@ MESSAGE_BYTES_MAX = 1_048_576
 """Kafka's own default (`message.max.bytes` is this and twelve more)."""
 BATCH_BYTES_MAX = 262_144
 _BATCH_OVERHEAD_BYTES = 61
-_PARTITION_CACHE = 65_536
+_PARTITION_CACHE = 16_384
 
 
 class Output(NamedTuple):

@@ -1,0 +1,56 @@
+"""From `hub up` to ready, with the JARs and the JVM's cache in place, as a second `make run` finds them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import orjson
+
+from bench.report import Report
+from bench.sides import ROOT
+from hub.embedded.kafka import free_ports
+from hub.process import spawn
+
+TIMES: Final = 3
+READY_S_MAX: Final = 120.0
+
+
+def run(report: Report) -> None:
+    part = report.part("startup")
+    took = [_once() for _ in range(TIMES)]
+    part.figure("`hub up` to ready, a new directory", median(took), "s", target="<= 5")
+
+
+def _once() -> float:
+    hub = str(Path(sys.executable).with_name("hub"))
+    with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        base = str(min(free_ports(1)[0], 64_000))
+        log = directory / "up.log"
+        began = time.perf_counter()
+        with log.open("wb") as output:
+            up = spawn([hub, "up", "--no-sample", "--port-base", base, "--dir", str(directory / "var")], output=output, cwd=ROOT)
+        try:
+            while not _is_ready(hub, directory / "var"):
+                if up.poll() is not None or time.perf_counter() - began > READY_S_MAX:
+                    raise RuntimeError(f"the hub did not come up: {log.read_text(errors='replace')[-2000:]}")
+            return time.perf_counter() - began
+        finally:
+            up.terminate()
+            up.wait()
+
+
+def _is_ready(hub: str, directory: Path) -> bool:
+    """Asking costs a start of Python itself, so the answer comes up to half a second late."""
+    asked = subprocess.run([hub, "status", "--json", "--dir", str(directory)], cwd=ROOT, capture_output=True, check=False)
+    try:
+        return bool(orjson.loads(asked.stdout)["ready"])
+    except (ValueError, KeyError, TypeError):
+        return False
