@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from config.settings import Settings
 from hub.topics import client_arguments
 from pipelines.ledger.lookups import ANSWER_WITHIN
+from pipelines.rules.model import MailboxCopy
 from schemas.topics import TOPICS
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)       
             OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
        (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 + interval '24 hours'
             LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_due_24h,
+       (SELECT count(*) FROM (SELECT FROM documents WHERE open AND mailbox = {int(MailboxCopy.UNKNOWN)}
+            LIMIT {COUNT_MAX}) AS r)                                                                     AS unknown_outcomes,
        (SELECT count(*) FROM (SELECT FROM dead_letters WHERE state = 0 LIMIT {COUNT_MAX}) AS r)          AS dead_letters_open
 """  # noqa: S608 - no value is put into the text but a constant
 OPEN_WORK: Final = ("outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried")

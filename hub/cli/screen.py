@@ -53,7 +53,7 @@ class Screen:
 
         drawn = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for name in columns:
-            drawn.add_column(name)
+            drawn.add_column(name, overflow="fold")  # an id that is cut cannot be copied
         for row in rows:
             drawn.add_row(*(Text(text, style=_style(text)) for text in row))
         Console().print(drawn)
