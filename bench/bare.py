@@ -22,7 +22,6 @@ from uuid import UUID
 import asyncpg
 import orjson
 import uvloop
-import zstandard
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 from asyncpg.pgproto.pgproto import UUID as FastUUID
@@ -31,7 +30,9 @@ from bench.servers import BARE_TOPIC
 from bench.world import SENDER
 from config.settings import load
 from pipelines import ids
+from pipelines.ledger import kept, outbox
 from pipelines.ledger.rows import DOCUMENTS
+from pipelines.transport.outputs import Output
 from schemas.keys import PersonKeys, event_key, uid_text
 from schemas.topics import PARTITIONS
 
@@ -159,7 +160,7 @@ class Lane:
                             [(operator, True, as_of.timestamp())] if operator else 0, 0),
                      (1, True, 0, 0, len(data["body"]), sent.timestamp(), 0, 0), 0, now.timestamp())
                 )  # fmt: skip
-                decisions.append((made, doc, now, 1, frozen, value))
+                decisions.append((made, doc, now, 1, frozen, kept.keep(value)))
             copy = connection.copy_records_to_table
             await copy("contents", records=sorted(contents), columns=["sha", "data", "at"])
             await copy("documents", records=sorted(documents), columns=DOCUMENT_COLUMNS)
@@ -167,8 +168,7 @@ class Lane:
                 await copy("deliveries", records=sorted(deliveries))
             await copy("decisions", records=decisions, columns=["decision", "subject", "at", "kind", "facts", "event"])
             await copy("inbox", records=sorted((key, now) for key in fresh), columns=["event", "at"])
-            plain = [(t, k.decode(), v.decode(), [(n, h.decode()) for n, h in hs], None) for t, k, v, hs in outputs]
-            blob = await asyncio.to_thread(_pack, plain)
+            blob = await asyncio.to_thread(outbox.pack, [Output(*output) for output in outputs])
             batch = await connection.fetchval("INSERT INTO outbox (slot, data) VALUES ('bare', $1) RETURNING batch", blob)
         return batch, outputs
 
@@ -205,10 +205,6 @@ class Lane:
                 await connection.execute("SET LOCAL synchronous_commit = off")
                 await connection.execute("DELETE FROM outbox WHERE batch = $1", batch)
         await self.consumer.commit(offsets)
-
-
-def _pack(plain: list[Any]) -> bytes:
-    return zstandard.ZstdCompressor(level=1).compress(orjson.dumps(plain))
 
 
 async def main(number: int) -> None:
