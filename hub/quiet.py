@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from config.settings import Settings
 from hub.topics import client_arguments
+from pipelines.commands import TOPIC_TYPES
 from pipelines.ledger.lookups import ANSWER_WITHIN
 from pipelines.rules.model import MailboxCopy
 from schemas.topics import TOPICS
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 
 GROUP: Final = "hub-pipelines"
 ASK_TIMEOUT_S: Final = 5.0
-INBOUND: Final = tuple(t for t in TOPICS.values() if t.direction == "inbound")
+INBOUND: Final = tuple(TOPICS[name] for name in TOPIC_TYPES)
 
 # Counts stop at a bound: beyond it the number says "many" and the answer stays quick.
 COUNT_MAX: Final = 10_000

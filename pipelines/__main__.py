@@ -30,7 +30,7 @@ from pipelines.commands import Decoder
 from pipelines.deadletters import DeadLetters
 from pipelines.delivery import Delivery
 from pipelines.lanes import Lanes
-from pipelines.ledger import pool
+from pipelines.ledger import pool, retention
 from pipelines.ledger.slots import Slot
 from pipelines.points import arm
 from pipelines.timers import Timers
@@ -45,6 +45,7 @@ from schemas.topics import PRODUCER_BYTES_MAX
 log = structlog.get_logger()
 GROUP = "hub-pipelines"
 TIMER_LANES = 2
+RETENTION_EVERY_S = 3600.0
 COLLECT_EVERY_OBJECTS = 50_000
 
 
@@ -145,8 +146,11 @@ async def _timers(settings: Settings, slot: int) -> None:
         _on_signals(timers.stop)
         measure = functools.partial(_measure, parts)
         counting = asyncio.create_task(gauges.every(gauges.EVERY_S, measure, end_process))
+        keep = functools.partial(_keep, parts, name, delivery)
+        keeping = asyncio.create_task(gauges.every(RETENTION_EVERY_S, keep, end_process))
         ready = True
         await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
+        keeping.cancel()
         counting.cancel()
         await delivery.stop()
     await _leave(parts, slot_, health)
@@ -161,6 +165,13 @@ async def _leave(parts: Parts, slot: Slot, health: web.AppRunner) -> None:
 
 async def _measure(parts: Parts) -> None:
     await gauges.measure(parts.pool, parts.meter, parts.clock.now())
+
+
+async def _keep(parts: Parts, slot: str, delivery: Delivery) -> None:
+    """What the settings no longer keep goes, beside the work of the timers."""
+    days = parts.settings.retention.model_dump()
+    gone = await retention.run(parts.pool, parts.clock.now(), days, parts.meter, keys=parts.decoder.keys, slot=slot, post=delivery.post)
+    log.info("retention_applied", rows=sum(gone.values()))
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

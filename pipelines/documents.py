@@ -401,7 +401,7 @@ class Documents:
             return list(submitted)
         known: dict[bytes, tuple[bytes, int]] = {blob.sha: (blob.data[:8], len(blob.data)) for c in submitted for blob in c.blobs}
         for sha, head, size in await self.context.connection.fetch(
-            "SELECT sha, substring(data FOR 8), length(data) FROM contents WHERE sha = ANY($1)", list(wanted)
+            "SELECT sha, substring(data FOR 8), length(data) FROM contents WHERE sha = ANY($1) FOR KEY SHARE", list(wanted)
         ):
             known[sha] = (head, size)
         kept: list[DocumentIn] = []

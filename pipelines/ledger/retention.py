@@ -5,7 +5,8 @@ locks of `locks.py`), judged again by a statement that sees everything committed
 is about to share (`FOR KEY SHARE` in `work._contents`) is either seen as used, or inserted anew by that document.
 
 What stood on a compacted topic gets its tombstone after the retention of its final state (CONTRACTS section 2), through the outbox, in
-the transaction that forgets the row. Open documents, open print entries and coming visits are never removed, however old.
+the transaction that forgets the row. Documents whose fate is open, open print entries and coming visits are never removed, however
+old; a copy in the app that nobody read does not keep a document that was accepted or printed.
 """
 
 from __future__ import annotations
@@ -118,11 +119,11 @@ def _by_time(table: str, key: str) -> Remove:
 
 _DOCUMENTS: Final = """
 SELECT doc, person FROM documents d
- WHERE doc > $2 AND sent < $1 AND NOT open AND due_at IS NULL
+ WHERE doc > $2 AND sent < $1 AND (NOT open OR settled <> 0 OR print = 2) AND due_at IS NULL
    AND NOT EXISTS (SELECT FROM print_entries e WHERE e.doc = d.doc AND e.state = $4)
  ORDER BY doc LIMIT $3 FOR UPDATE SKIP LOCKED
 """
-_STILL: Final = "SELECT doc FROM documents WHERE doc = ANY($1) AND NOT open AND due_at IS NULL"
+_STILL: Final = "SELECT doc FROM documents WHERE doc = ANY($1) AND (NOT open OR settled <> 0 OR print = 2) AND due_at IS NULL"
 _NOTHING: Final = UUID(int=0)
 
 

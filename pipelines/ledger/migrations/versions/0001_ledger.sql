@@ -113,6 +113,7 @@ CREATE TABLE documents (
     reason      text,
     rule        text NOT NULL
 ) WITH (fillfactor = 90);
+CREATE INDEX documents_sent ON documents USING brin (sent);
 CREATE INDEX documents_due ON documents (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX documents_person ON documents (person) WHERE open;
 CREATE INDEX documents_booking ON documents (booking) WHERE booking IS NOT NULL AND open;
