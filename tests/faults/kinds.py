@@ -11,12 +11,13 @@ import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
+
+import asyncpg
 
 from tests.faults.load import malformed
 from tests.faults.parts import Part
@@ -35,7 +36,6 @@ class Scene:
     world: World
     stream: Stream
     rng: Random
-    seed: int = 0
 
     @property
     def worker(self) -> Part:
@@ -126,7 +126,8 @@ def ledger(with_signal: signal.Signals, for_s: float) -> Kind:
 
 async def ledger_sessions_ended(scene: Scene) -> None:
     """One backend of PostgreSQL dies: the server throws everybody out and recovers by itself."""
-    backends = [pid for pid in _children(scene.world.postgres.pid) if b"hub hub" in _command(pid)]
+    while not (backends := [pid for pid in _children(scene.world.postgres.pid) if b"hub hub" in _command(pid)]):
+        await asyncio.sleep(0.05)
     os.kill(scene.rng.choice(backends), signal.SIGKILL)
     await asyncio.sleep(1.0)
 
@@ -164,15 +165,21 @@ async def broker_frozen(scene: Scene) -> None:
     scene.world.kafka.process.send_signal(signal.SIGCONT)  # type: ignore[union-attr]
 
 
-async def ledger_disk_full(scene: Scene) -> None:
-    """No file of PostgreSQL may grow or be written beyond its first kilobytes, the write-ahead log above all; then there is room again."""
-    postmaster = scene.world.postgres.pid
-    for pid in (postmaster, *_children(postmaster)):
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (65_536, resource.RLIM_INFINITY))
-    await asyncio.sleep(1.5)
-    await asyncio.to_thread(scene.world.postgres.stop, signal.SIGQUIT)
-    await asyncio.to_thread(scene.world.postgres.start)
+async def ledger_read_only(scene: Scene) -> None:
+    """As managed servers do when their disk is full, and as a replica is after a failover: sessions are ended, new ones may only read."""
+    session = await asyncpg.connect(scene.world.postgres.dsn)
+    try:
+        await session.execute("ALTER DATABASE hub SET default_transaction_read_only = on")
+        await session.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid()"
+        )
+        await asyncio.sleep(3)
+        await session.execute("ALTER DATABASE hub RESET default_transaction_read_only")
+        await session.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await session.close()
 
 
 async def broker_disk_full(scene: Scene) -> None:
@@ -190,9 +197,9 @@ async def broker_disk_full(scene: Scene) -> None:
 async def dead_letter_limit(scene: Scene) -> None:
     """A sender pours out malformed letters: the workers stop rather than follow. An operator raises the limit, and it goes on."""
     before = {part.name: len(part.exits) for part in scene.world.workers}
-    scene.seed += 1
-    now = datetime.now(UTC)
-    await scene.stream.publish(malformed(scene.rng.getrandbits(40), n, now) for n in range(2 * LIMIT))
+    known = await _dead_letters(scene)
+    now, mark = datetime.now(UTC), scene.rng.getrandbits(40)
+    await scene.stream.publish(malformed(mark, number, now) for number in range(2 * LIMIT))
     until = asyncio.get_running_loop().time() + 30
     while not any(70 in part.exits[before[part.name] :] for part in scene.world.workers):
         assert asyncio.get_running_loop().time() < until, "no worker stopped at the limit"
@@ -201,9 +208,18 @@ async def dead_letter_limit(scene: Scene) -> None:
     for part in scene.world.workers:
         part.env = raised
     await asyncio.gather(*(part.kill() for part in scene.world.workers))
-    await asyncio.gather(*(part.up() for part in scene.world.workers))
+    while await _dead_letters(scene) < known + 2 * LIMIT:
+        await asyncio.sleep(0.2)
     for part in scene.world.workers:  # for the next time
         part.env = scene.world.env
+
+
+async def _dead_letters(scene: Scene) -> int:
+    session = await asyncpg.connect(scene.world.postgres.dsn)
+    try:
+        return await session.fetchval("SELECT count(*) FROM dead_letters")  # type: ignore[no-any-return]
+    finally:
+        await session.close()
 
 
 def _children(pid: int) -> list[int]:
@@ -245,7 +261,7 @@ KINDS: Final[dict[str, Kind]] = {
     "ledger shut down immediately": ledger(signal.SIGQUIT, 0.5),
     "ledger restarted in order": ledger(signal.SIGINT, 0.0),
     "one ledger session killed": ledger_sessions_ended,
-    "ledger's disk full": ledger_disk_full,
+    "ledger read-only": ledger_read_only,
     "parts, broker and ledger killed at once": everything_killed,
     "limit of dead letters reached": dead_letter_limit,
 }

@@ -100,7 +100,9 @@ class Part:
                 os.kill(self.process.pid, number)
 
     async def kill(self) -> None:
-        """SIGKILL; back when the kernel has it, not when the next one runs."""
+        """SIGKILL, as soon as there is a process; back when the kernel has it, not when the next one runs."""
+        while self.process is None or self.process.poll() is not None:
+            await asyncio.sleep(LOOK_S)
         before = len(self.exits)
         self.send(signal.SIGKILL)
         await self.ended(before)
