@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.ledger.kept import event_of
 from schemas.persons import fictitious
-from tests.pipelines.desk import CHILD, MOTHER, START, UNIT, account, agent, booking, mailbox, person
+from tests.pipelines.desk import CHILD, MOTHER, START, UNIT, account, agent, booking, letter, mailbox, person
 from tests.rules_by_law.law_desk import (
     ADULT,
     FATHER,
@@ -313,3 +313,18 @@ async def test_a_time_without_a_zone_is_stockholms(hub: LawDesk) -> None:
         "b1": "2026-07-01T08:00:00Z",
         "b2": "2026-10-25T00:30:00Z",
     }
+
+
+async def test_the_doubled_autumn_hour_is_flagged_in_the_trace(hub: LawDesk) -> None:
+    """DOMAIN 3: the earlier one, flagged; the same instant with its zone is the same content (B6)."""
+    await adult(hub)
+    said = await hub.take(booking(ADULT, start="2026-10-25T02:30:00"))
+    assert any("doubled" in step["because"] for one in of(said, "decision.made.v1") for step in one["trace"])
+    assert await hub.take(booking(ADULT, start="2026-10-25T02:30:00+02:00")) == []
+
+
+async def test_a_document_written_in_the_doubled_hour_is_taken(hub: LawDesk) -> None:
+    """DOMAIN 3."""
+    await adult(hub)
+    said = await hub.take(letter(ADULT, created="2026-10-25T02:30:00"))
+    assert len(of(said, "document.delivered.v1")) == 1 and classes(said) == []

@@ -33,7 +33,7 @@ PEOPLE = (ADULT, TEEN, CHILD, MOTHER, SOON_13)
 PROTECTIONS = ("none", "none", "none", "sekretessmarkering", "skyddad_folkbokforing")
 MINUTE = timedelta(minutes=1)
 EXAMPLES = settings(
-    max_examples=30, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
+    max_examples=20, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 

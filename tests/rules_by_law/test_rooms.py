@@ -271,6 +271,7 @@ async def test_a_group_room_closes_with_its_last_booking(hub: LawDesk) -> None:
     assert "closed" not in states(said)
     assert of(said, "room.changed.v1")[-1]["booking_ids"] == ["b2"]
     assert states(await hub.take(video(OTHER, "b2", version=2, status="cancelled", time_type=GROUP))) == ["closed"]
+    assert "b2" in of(hub.said, "room.changed.v1")[-1]["booking_ids"], "a consumer finds the room of a booking that was cancelled"
 
 
 async def test_one_who_is_rebooked_leaves_the_group_for_another_room(hub: LawDesk) -> None:
