@@ -62,7 +62,10 @@ def judge_room(kind: Video, members: Sequence[Member], room: Room | None, limits
 
 
 def _without_bookings(order: list[Member], barred: list[Member], room: Room | None, limits: Limits, now: datetime) -> RoomDecision:
-    """No booking uses the room: void for the till (V4) or a withdrawal, closed where all were cancelled or its time is over."""
+    """No booking uses the room: void for the till (V4) or a withdrawal, closed where all were cancelled or its time is over.
+
+    It goes on naming the bookings it was for: that is how a consumer finds the room of a booking that was cancelled.
+    """
     margin = timedelta(minutes=limits.room_margin_minutes)
     if room is not None:
         active_at, opens_at, closes_at = room.active_at, room.opens_at, room.closes_at
@@ -77,7 +80,7 @@ def _without_bookings(order: list[Member], barred: list[Member], room: Room | No
             state, reason, step = RoomState.CLOSED, ENDED, said("V2.over", True, closes_at=closes_at.isoformat())
     elif any(not m.cancelled for m in order):
         state, reason, step = RoomState.VOID, WITHDRAWN, _WITHDRAWN
-    return RoomDecision(step.rule, state, active_at, opens_at, closes_at, (), reason, steps=(step,))
+    return RoomDecision(step.rule, state, active_at, opens_at, closes_at, tuple(m.booking for m in order), reason, steps=(step,))
 
 
 def _is_barred(member: Member, room: Room | None) -> bool:
