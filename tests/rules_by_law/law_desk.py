@@ -60,6 +60,9 @@ class LawDesk(Desk):
         for event in events:
             if event.type == "person.changed.v1" and "patient" in event.data:
                 known = self.people.get(event.data["patient"])
+                tie = known is not None and known["as_of"] == event.data["as_of"]
+                if tie and known["protection"] != "none":  # two answers of one moment: the stronger holds (P8, fail closed)
+                    continue
                 if known is None or known["as_of"] <= event.data["as_of"]:
                     self.people[event.data["patient"]] = event.data
         return await super().take(*events)
