@@ -40,6 +40,9 @@ ATTACHMENT_BYTES_MAX: Final = 5 * 1024 * 1024
 ATTACHMENT_BASE64_CHARS_MAX: Final = (ATTACHMENT_BYTES_MAX + 2) // 3 * 4
 LINKED_MAX: Final = 50
 MINUTES_MAX: Final = 7 * 24 * 60
+YEAR_MIN: Final = 1800
+YEAR_MAX: Final = 2199
+"""Rules add hours, days and years to times; at the ends of Python's calendar they could not."""
 INT_MAX: Final = 2**63 - 1
 """PostgreSQL's bigint."""
 
@@ -82,6 +85,8 @@ def unflagged(at: Any) -> datetime:
 def parse_instant(text: str) -> datetime:
     """An aware UTC time from RFC 3339 text, or from a local time where a zone is missing; `ValueError` else."""
     value = datetime.fromisoformat(text if text.isupper() else text.upper())
+    if not YEAR_MIN <= value.year <= YEAR_MAX:
+        raise ValueError("is outside the calendar")
     if value.tzinfo is None:
         return from_local(value)
     try:
@@ -107,6 +112,12 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise PydanticCustomError("day", "is not a possible date") from None
+
+
+def _birth_day(value: date) -> date:
+    if not YEAR_MIN <= value.year <= YEAR_MAX:
+        raise PydanticCustomError("day", "is outside the calendar")
+    return value
 
 
 class _FromText:
@@ -220,6 +231,8 @@ Instant = Annotated[datetime, _FromText(RFC3339, _instant, _DATETIME, {"type": "
 LocalInstant = Annotated[datetime, _FromText(RFC3339_OR_LOCAL, _instant, _DATETIME, {"type": "string", "pattern": RFC3339_OR_LOCAL})]
 """RFC 3339; without a zone it is Europe/Stockholm (the earlier of a doubled hour, as `DoubledHour`)."""
 Day = Annotated[date, _FromText(f"^{_DAY}$", _day, cs.date_schema(strict=True), {"type": "string", "format": "date"})]
+
+BirthDay = Annotated[Day, AfterValidator(_birth_day)]
 
 Base64 = Annotated[
     bytes,

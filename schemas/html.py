@@ -44,6 +44,42 @@ _CLEANER: Final = nh3.Cleaner(
 )
 
 
+_WORK_MAX: Final = 3_000_000
+"""Tags times open elements: the parser's work on nested or misnested markup grows with both."""
+_TAGS_FEW: Final = 1_500
+_AMPERSANDS_MAX: Final = 150_000
+"""Twice as many cost four times as much; a million characters of `&aring;` have fewer."""
+_NAME: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,20})")
+_UNCOUNTED: Final = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "p", "li", "tr",
+     "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "option", "colgroup"]
+)  # fmt: skip
+"""Elements without content, and those that the next of their kind closes: writers leave their end out."""
+
+
+def is_costly(body: str) -> bool:
+    """Whether markup is nested so deep, or misnested so often, that cleaning it would take minutes. No letter is: editors close tags."""
+    if body.count("&") > _AMPERSANDS_MAX:
+        return True
+    tags = body.count("<")
+    if tags <= _TAGS_FEW:
+        return False
+    counts: dict[str, int] = {}
+    depth = deepest = 0
+    for end, name in _NAME.findall(body):
+        name = name.lower()
+        if name in _UNCOUNTED:
+            continue
+        if not end:
+            counts[name] = counts.get(name, 0) + 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif counts.get(name, 0):
+            counts[name] -= 1
+            depth -= 1
+    return deepest * tags > _WORK_MAX
+
+
 class Deliverable(NamedTuple):
     """A letter as app and mailbox get it: the body in its own format, and the addresses of body and footer."""
 

@@ -11,10 +11,12 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from schemas import html
 from schemas.fields import (
     ATTACHMENTS_MAX,
     LINKED_MAX,
     Base64,
+    BirthDay,
     Body,
     Day,
     Description,
@@ -103,7 +105,7 @@ class BookingChanged(Inbound):
             return self.version
         assert self.updated_at is not None
         since = self.updated_at - _EPOCH
-        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return max(0, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
     @property
     def start_doubled(self) -> bool:
@@ -160,6 +162,12 @@ class DocumentSubmitted(Inbound):
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_MAX)] = ()
     source_system: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
+    @model_validator(mode="after")
+    def _can_be_cleaned(self) -> Self:
+        if self.body_format == "html" and html.is_costly(self.body):
+            raise PydanticCustomError("costly", "body has markup nested too deep or too much of it")
+        return self
+
 
 class Address(Inbound):
     """A person's address as the register writes it."""
@@ -178,7 +186,7 @@ class PersonChanged(Inbound):
 
     patient: PersonId
     name: Name
-    born: Day | None = None
+    born: BirthDay | None = None
     protection: Literal["none", "sekretessmarkering", "skyddad_folkbokforing"]
     deceased: Day | None = None
     emigrated: Flag

@@ -13,6 +13,9 @@ from pipelines.rules.model import AccountState, AgentLink, LinkState, Person, Re
 from schemas.persons import age
 from schemas.policy import Limits
 
+ENDLESS = date(2200, 1, 1)
+"""Systems write the end of what has none as a day of some far year (9999-12-31)."""
+
 
 class Ombud(NamedTuple):
     """Those who count, in a fixed order; whom to look up; and when the answer changes by itself."""
@@ -44,7 +47,7 @@ def holders(person: Person, today: date) -> Ombud:
 def _counting(person: Person, relation: Relation, role: Role, today: date) -> Ombud:
     links = sorted((link for link in person.agents if link.relation is relation and _is_open(link, today)), key=_uid)
     verified = [link for link in links if link.verified]
-    ends = [midnight(link.until + DAY) for link in verified if link.until is not None]
+    ends = [midnight(link.until + DAY) for link in verified if link.until is not None and link.until < ENDLESS]
     return Ombud(
         tuple(Recipient(link.uid, link.pid, role) for link in verified),
         tuple(link.uid for link in links if not link.verified),
