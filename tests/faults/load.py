@@ -36,7 +36,7 @@ class Load:
         everybody = people(seed, residents_for(documents), self.day.year)
         self._app = [each for each in everybody if each.kind.name.startswith("app")]
         self._blocked: set[str] = set()
-        self.receipts: list[Event] = []
+        self._receipts: list[Event] = []
         self._protected: set[str] = set()
 
     def residents(self) -> Iterator[Event]:
@@ -44,14 +44,20 @@ class Load:
         return residents(self._seed, residents_for(self._documents), self.day.year)
 
     def events(self) -> Iterator[Event]:
-        """A day with its news. Receipts are kept for `receipts`: one that overtakes its document would be a dead letter."""
+        """A day with its news. Receipts are kept for `read_now`: one that overtakes its document would be a dead letter."""
         for number, event in enumerate(sample_day(self._seed, self._documents, self.day)):
             if event.phase == "receipts":
-                self.receipts.append(event)
+                self._receipts.append(event)
                 continue
             yield event
             if number % EVERY == 0:
                 yield from self._news()
+
+    def read_now(self) -> Iterator[Event]:
+        """The receipts of what was read, read at this moment of the hub's clock."""
+        now = _text(self._clock.now())
+        for event in self._receipts:
+            yield event._replace(data=event.data | {"read_at": now})
 
     def _news(self) -> Iterator[Event]:
         who = self._app[int(self._rng.random() * len(self._app))]

@@ -1,0 +1,30 @@
+"""One hub for all of these tests, with a small sample day."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.hub import Hub, free_base
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """`hub up`, with a sample day of 80 documents decided."""
+    directory = Path(tempfile.mkdtemp(prefix="hub-e2e-"))
+    directory.chmod(0o755)
+    made = Hub(directory / "var", free_base(), {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false"})
+    try:
+        made.start()
+        made.wait(lambda: "the sample day:" in made.log, 90)
+        yield made
+        code = made.stop()
+        assert code == 0, made.log[-2000:]
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.process.kill()
+        shutil.rmtree(directory, ignore_errors=True)
