@@ -109,7 +109,7 @@ def _decision(number: int, decided: Decided, lang: Language) -> Iterator[str]:
         to=to, trigger=word(words.TRIGGERS, event["trigger"], lang),
     )  # fmt: skip
     if event.get("reason"):
-        yield "   " + phrase("reason", lang, reason=word(words.REASONS, event["reason"], lang))
+        yield "   " + phrase("reason", lang, reason=word(words.REASONS, event["reason"], lang), code=event["reason"])
     for step in event["trace"]:
         yield "     " + explain(Step(step["rule"], step["applied"], step["because"], step["facts"]), lang)
     known = person_facts(decided)

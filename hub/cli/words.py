@@ -126,7 +126,7 @@ PHRASES: Final[Words] = {
     "now_withdrawn": ("Now: withdrawn from the app.", "Nu: återtaget från appen."),
     "decisions": ("Decisions", "Beslut"),
     "decision": ("{n}. {at}: {rule} {outcome}{to}, because {trigger}", "{n}. {at}: {rule} {outcome}{to}, eftersom {trigger}"),
-    "reason": ("Reason: {reason}.", "Skäl: {reason}."),
+    "reason": ("Reason: {reason} ({code}).", "Skäl: {reason} ({code})."),
     "to": (" to {channels}", " till {channels}"),
     "deadline": ("Deadline {at}.", "Tidsgräns {at}."),
     "facts": ("Facts: {facts}.", "Uppgifter: {facts}."),

@@ -226,7 +226,7 @@ def test_what_cannot_be_logged_is_not_shown(letters: Cli, monkeypatch: pytest.Mo
 
 
 def test_a_dry_run_says_what_would_come_of_it_and_changes_nothing(letters: Cli, since: Any) -> None:
-    found = letters.json("dead-letters", "replay", "--all", "--dry-run", code=1)
+    found = letters.json("dead-letters", "replay", "--dry-run")
     would = {one["class"]: one["would"] for one in found["items"]}
     assert would == {"not_allowed": "refused again: not_allowed: /unit: is not a unit of takecare", "unknown_document": "taken in"}
     assert len(_ids(letters)) == 2 and since("receipts.v1") == since("ehr.letters.v1") == []
