@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from pipelines.commands import AccountIn, AgentIn, MailboxIn, PersonIn
 from pipelines.context import Context
 from pipelines.ledger import Connection, rows
@@ -140,23 +142,40 @@ class People:
         known = self.context.current.get(row.person)
         if known is not None and known in self.persons and not any(now.person == known for _, now, _ in pairs):
             pairs.append((row, self.persons[known], True))
-        for old, now, same in pairs:
-            strongest = max(old.protection, now.protection, old.inherited if same else 0, now.inherited if same else 0)
-            strongest = strongest if max(old.protection, now.protection) else 0
-            for one in (old, now):
-                other = now if one is old else old
-                inherited = max(strongest, other.protection)
-                if inherited != one.inherited:
-                    one.inherited = inherited
-                    self._note("persons", one.person)
+        for old, now, same in pairs * 2:  # twice: what the last pair says, the first hears
+            told_by_old = max(old.protection, self._heard(old, now) if same else 0)
+            told_by_now = max(now.protection, self._heard(now, old) if same else 0)
+            self._hear(now, old, told_by_old)
+            self._hear(old, now, told_by_now)
             if not same:
                 continue
-            if strongest:
+            if told_by_old or told_by_now:
                 self._unlinked.add(old.person)
                 self.context.current.pop(old.person, None)
                 self.moved = [(was, to) for was, to in self.moved if was != old.person]
             elif self.context.current.get(old.person) != now.person and now.person != old.person:
                 self._link(old.person, now.person)
+
+    def _heard(self, one: PersonRow, but: PersonRow) -> int:
+        """The strongest protection that `one` inherits of other numbers than `but`: nobody inherits their own."""
+        told = _told(one)
+        told.pop(self._by(one, but), None)
+        return max(told.values(), default=0)
+
+    def _hear(self, one: PersonRow, other: PersonRow, protection: int) -> None:
+        """P8: only the number that a protection is of may lower it; what others said of theirs stays."""
+        told, by = _told(one), self._by(one, other)
+        if told.get(by, 0) == protection:
+            return
+        told[by] = protection
+        if not protection:
+            del told[by]
+        one.inherited, one.inherited_from = max(told.values(), default=0), orjson.dumps(told) if told else None
+        self._note("persons", one.person)
+
+    def _by(self, one: PersonRow, other: PersonRow) -> str:
+        """Who told it, so that nobody can tell from two rows that they belong together (P4)."""
+        return str(self.context.person_uid(f"{one.pid}<{other.pid}"))
 
     def _link(self, old: UUID, now: UUID) -> None:
         seen = {old}
@@ -237,6 +256,11 @@ class People:
     def _note(self, kind: str, key: Any, person: UUID | None = None) -> None:
         self._dirty.add((kind, key))
         self.changed.add(self.context.resolve(person if person is not None else key))
+
+
+def _told(row: PersonRow) -> dict[str, int]:
+    told: dict[str, int] = orjson.loads(row.inherited_from) if row.inherited_from else {}
+    return told
 
 
 async def move(connection: Connection, old: UUID, now: UUID) -> None:

@@ -18,7 +18,10 @@ from pipelines.ledger import Connection
 
 @dataclass(slots=True)
 class PersonRow:
-    """P1-P4, P8: what the register said. `protection` is of this number, `inherited` of its old and linked ones."""
+    """P1-P4, P8: what the register said. `protection` is of this number, `inherited` the strongest of its old and linked ones.
+
+    `inherited_from`: JSON, each of those by a keyed hash that only this row has (see `People._hear`).
+    """
 
     person: UUID
     pid: str
@@ -32,6 +35,7 @@ class PersonRow:
     as_of: datetime | None = None
     confirmed_at: datetime | None = None
     silent_at: datetime | None = None
+    inherited_from: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -261,7 +265,7 @@ def _types(text: str) -> tuple[str, ...]:
 
 _T: Final = "timestamptz"
 PERSONS: Final = Writer(
-    Table("persons", PersonRow, ("person",), _types(f"uuid text text date int2 int2 date bool bytea {_T} {_T} {_T}"))
+    Table("persons", PersonRow, ("person",), _types(f"uuid text text date int2 int2 date bool bytea {_T} {_T} {_T} bytea"))
 )
 ACCOUNTS: Final = Writer(Table("accounts", AccountRow, ("person",), _types(f"uuid int2 text text text {_T} {_T}")))
 AGENTS: Final = Writer(
