@@ -7,7 +7,8 @@ is under way has been answered.
 import asyncio
 import signal
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -44,8 +45,9 @@ _log = structlog.get_logger()
 class Ledger:
     """The ledger, connected when first asked: the gateway starts without it."""
 
-    def __init__(self, settings: Settings, keys: PersonKeys) -> None:
+    def __init__(self, settings: Settings, keys: PersonKeys, now: Callable[[], datetime]) -> None:
         self._settings = settings
+        self._now = now
         self._keys = keys
         self._pool: asyncpg.Pool[Any] | None = None
         self._lock = asyncio.Lock()
@@ -56,7 +58,9 @@ class Ledger:
 
     async def attachment_for(self, reader: str, sha256: str) -> Attachment | None:
         async with asyncio.timeout(LEDGER_TIMEOUT_S):
-            found = await ledger.attachment_for(await self._connected(), self._person(reader), bytes.fromhex(sha256))
+            found = await ledger.attachment_for(
+                await self._connected(), self._person(reader), bytes.fromhex(sha256), self._settings.policy, self._now()
+            )
         return Attachment(*found) if found is not None else None
 
     async def close(self) -> None:
@@ -110,7 +114,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     clock = Clock(settings.clock_file)
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
     access = KafkaAccess(settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls())
-    book = Ledger(settings, keys)
+    book = Ledger(settings, keys, clock.now)
     source = BookingSource({a: row.url for a, row in settings.rivta.sources.items()}, limits.pull_timeout_s)
 
     def producer() -> OutputProducer:

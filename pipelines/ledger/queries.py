@@ -28,7 +28,7 @@ from pipelines.rules.model import (
     RoomState,
     Visit,
 )
-from schemas.policy import Limits
+from schemas.policy import Limits, Policy
 
 __all__ = [
     "Counts", "Due", "Journey", "PrintItem", "RingItem", "account_state", "attachment_for", "document", "due", "journey",
@@ -49,9 +49,9 @@ async def account_state(pool: Pool[Any], person: UUID) -> int | None:
     )
 
 
-async def attachment_for(pool: Pool[Any], reader: UUID, sha: bytes) -> bytes | None:
+async def attachment_for(pool: Pool[Any], reader: UUID, sha: bytes, policy: Policy, now: datetime) -> bytes | None:
     """The attachment, if the reader may read a document that has it now."""
-    found = await gateway.attachment_for(pool, reader, sha)
+    found = await gateway.attachment_for(pool, reader, sha, policy, now)
     return found.data if found is not None else None
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from pipelines.rules.calendar import DAY, midnight, turns
+from pipelines.rules.calendar import DAY, age_at, day_of, midnight, turns
 from pipelines.rules.model import AccountState, AgentLink, LinkState, Person, Recipient, Relation, Role
 from schemas.persons import age
 from schemas.policy import Limits
@@ -42,6 +42,14 @@ def holders(person: Person, today: date) -> Ombud:
     if not person.agents or person.account is not AccountState.ACTIVE:
         return NOBODY
     return _counting(person, Relation.FULLMAKT, "fullmakt", today)
+
+
+def of_document(person: Person, sent: datetime, limits: Limits, now: datetime) -> Ombud:
+    """Those who count now for a document sent then: a child's is its guardians', anybody else's the holders' of a fullmakt."""
+    if person.born is None:
+        return NOBODY
+    today = day_of(now)
+    return guardians(person, today, limits) if age_at(person.born, sent) < limits.child_age else holders(person, today)
 
 
 def _counting(person: Person, relation: Relation, role: Role, today: date) -> Ombud:

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from pipelines.rules import channels, deadline, identity, ombud, ways
-from pipelines.rules.calendar import age_at, day_of
 from pipelines.rules.catalogue import said
 from pipelines.rules.model import (
     AppCopy,
@@ -253,10 +252,9 @@ def _withdraws(person: Person, document: Document, limits: Limits) -> bool:
 
 def _remaining(person: Person, document: Document, limits: Limits, now: datetime) -> tuple[Recipient, ...]:
     """Those who were given the document and still count; nobody joins a document that is on paper or settled."""
-    if not document.given or person.born is None:
+    if not document.given:
         return ()
-    is_child = age_at(person.born, document.sent) < limits.child_age
-    found = ombud.guardians(person, day_of(now), limits) if is_child else ombud.holders(person, day_of(now))
+    found = ombud.of_document(person, document.sent, limits, now)
     given = {uid for uid, _role in document.given}
     return tuple(recipient for recipient in found.recipients if recipient.uid in given)
 

@@ -48,12 +48,12 @@ async def test_an_account_is_blocked_when_somebody_blocked_it_or_it_was_deregist
 async def test_the_resident_reads_an_attachment_while_the_copy_is_open(hub: Desk) -> None:
     await hub.take(person(ANNA), account(ANNA), person(BERTIL), account(BERTIL))
     await hub.take(letter(ANNA, attachments=FILES))
-    found = await gateway.attachment_for(hub.pool, uuid(ANNA), SHA)
+    found = await gateway.attachment_for(hub.pool, uuid(ANNA), SHA, hub.decoder.policy, hub.time)
     assert found == (PDF, UNIT, ANNA, "d1")
-    assert await gateway.attachment_for(hub.pool, uuid(BERTIL), SHA) is None
-    assert await gateway.attachment_for(hub.pool, uuid(ANNA), bytes(32)) is None
+    assert await gateway.attachment_for(hub.pool, uuid(BERTIL), SHA, hub.decoder.policy, hub.time) is None
+    assert await gateway.attachment_for(hub.pool, uuid(ANNA), bytes(32), hub.decoder.policy, hub.time) is None
     await hub.take(account(ANNA, "blocked"))
-    assert await gateway.attachment_for(hub.pool, uuid(ANNA), SHA) is None
+    assert await gateway.attachment_for(hub.pool, uuid(ANNA), SHA, hub.decoder.policy, hub.time) is None
 
 
 async def test_a_document_withdrawn_by_a_protection_is_read_by_nobody(hub: Desk) -> None:
@@ -61,7 +61,7 @@ async def test_a_document_withdrawn_by_a_protection_is_read_by_nobody(hub: Desk)
     await hub.take(person(ANNA), account(ANNA))
     await hub.take(letter(ANNA, attachments=FILES))
     await hub.take(person(ANNA, protection="sekretessmarkering"))
-    assert await gateway.attachment_for(hub.pool, uuid(ANNA), SHA) is None
+    assert await gateway.attachment_for(hub.pool, uuid(ANNA), SHA, hub.decoder.policy, hub.time) is None
 
 
 async def test_a_childs_document_is_read_by_the_active_guardian(hub: Desk) -> None:
@@ -69,9 +69,9 @@ async def test_a_childs_document_is_read_by_the_active_guardian(hub: Desk) -> No
     await hub.take(person(CHILD), person(MOTHER), person(BERTIL), account(MOTHER), account(BERTIL))
     await hub.take(agent(CHILD, MOTHER))
     await hub.take(letter(CHILD, attachments=FILES))
-    found = await gateway.attachment_for(hub.pool, uuid(MOTHER), SHA)
+    found = await gateway.attachment_for(hub.pool, uuid(MOTHER), SHA, hub.decoder.policy, hub.time)
     assert found is not None
     assert found.patient == CHILD
-    assert await gateway.attachment_for(hub.pool, uuid(BERTIL), SHA) is None
+    assert await gateway.attachment_for(hub.pool, uuid(BERTIL), SHA, hub.decoder.policy, hub.time) is None
     await hub.take(agent(CHILD, MOTHER, state="blocked"))
-    assert await gateway.attachment_for(hub.pool, uuid(MOTHER), SHA) is None
+    assert await gateway.attachment_for(hub.pool, uuid(MOTHER), SHA, hub.decoder.policy, hub.time) is None

@@ -148,10 +148,10 @@ async def test_an_attachment_is_for_recipients_alone(hub: Desk) -> None:
     await hub.take(letter(CHILD, attachments=[item]))
     sha = sha256(pdf).digest()
     uid = hub.decoder.person
-    assert await queries.attachment_for(hub.pool, uid(MOTHER), sha) == pdf
-    assert await queries.attachment_for(hub.pool, uid(ANNA), sha) is None
+    assert await queries.attachment_for(hub.pool, uid(MOTHER), sha, hub.decoder.policy, hub.time) == pdf
+    assert await queries.attachment_for(hub.pool, uid(ANNA), sha, hub.decoder.policy, hub.time) is None
     await hub.take(person(CHILD, protection="sekretessmarkering", as_of=START + timedelta(hours=1)))
-    assert await queries.attachment_for(hub.pool, uid(MOTHER), sha) is None
+    assert await queries.attachment_for(hub.pool, uid(MOTHER), sha, hub.decoder.policy, hub.time) is None
 
 
 async def test_the_account_state_follows_the_current_number(hub: Desk) -> None:
