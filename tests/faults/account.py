@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from pipelines.ledger.kept import event_of
 from schemas.clock import Clock
 from schemas.keys import event_key
 from schemas.topics import INBOUND_TOPICS, OUTBOUND_TOPICS
@@ -136,7 +137,7 @@ def _order(made: Account, topics: Mapping[str, list[Said]]) -> None:
 
 async def _topics_say_what_the_ledger_says(made: Account, topics: Mapping[str, list[Said]], ledger: Any) -> None:
     said = {s.headers["ce_id"]: s.value for s in topics["decisions.v1"]}
-    kept = {str(row[0]): row[1] for row in await ledger.fetch("SELECT decision, event FROM decisions")}
+    kept = {str(row[0]): event_of(row[1]) for row in await ledger.fetch("SELECT decision, event FROM decisions")}
     made.counts["decisions"] = len(kept)
     made.check("decisions of the ledger that the topic does not have", kept.keys() - said.keys())
     made.check("decisions on the topic that the ledger does not have", said.keys() - kept.keys())
