@@ -7,6 +7,7 @@ people's (V8). So bookings come first and rooms last in a transaction, and a roo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -146,10 +147,7 @@ class Bookings:
 
     def _leave(self, row: BookingRow) -> None:
         """A booking that changes hands disappears for the one it was (the EHR corrected the patient)."""
-        person = self.context.people.get(row.person)
-        if person is None:
-            return
-        key = self.context.key(person)
+        key = self.context.key(self.context.people[row.person])  # `Work._load_people` has everybody of a known booking
         row.changed += 1
         if row.shown_app:
             self.context.out.booking_hidden(APP, row, key)
@@ -239,6 +237,8 @@ class Bookings:
             "booking", row.booking_id, row.changed, self.context.key(person), row.unit, None, trigger, decision.rule,
             decision.outcome, channels, None, None, steps, trace,
         )  # fmt: skip
+        if decision.erase:  # whoever is protected is dropped whatever the booking says
+            before = replace(before, start=EPOCH, minutes=0, hidden=False, video=Video.NONE, blocked=False, till_at=None, video_since=None)
         facts = replay.freeze(person, before, self.context.limits(row.unit), self.context.now)
         self.context.decisions.append((ident, row.booking, self.context.now, SUBJECT_BOOKING, facts, event))
         self.context.count("booking", decision.rule, decision.outcome)

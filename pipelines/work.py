@@ -171,7 +171,7 @@ class Work:
             touched |= await facts.wards(connection, touched)
             if not touched <= exclusive:
                 raise Moved
-        await self._load_people(connection, context, commands, touched)
+        await self._load_people(connection, context, commands, touched | {row.person for row in bookings.known.values()})
 
         for command in commands:
             if isinstance(command, TimeTypeIn):
@@ -323,13 +323,13 @@ class Work:
         return {row[0] for row in found}
 
     async def _load_people(
-        self, connection: Connection, context: Context, commands: list[Command], touched: set[UUID]
+        self, connection: Connection, context: Context, commands: list[Command], others: set[UUID]
     ) -> None:
-        """Facts of everybody to be decided for; whoever is met for the first time gets a row and a look-up (P8)."""
+        """Facts of everybody to be decided for, of `others` too; whoever is met for the first time gets a row and a look-up (P8)."""
         met = {
             context.resolve(c.person): c.pid for c in commands if isinstance(c, DocumentIn | BookingIn)
         }
-        wanted = touched | set(met) | await self._subjects(connection, commands)
+        wanted = others | set(met) | await self._subjects(connection, commands)
         wanted |= {context.resolve(person) for person in wanted}
         context.people |= await facts.load(connection, wanted, self.sender, context.now)
         strangers = {person: pid for person, pid in met.items() if person not in context.people}
