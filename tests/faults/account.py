@@ -21,7 +21,6 @@ from schemas.topics import INBOUND_TOPICS, OUTBOUND_TOPICS
 from tests.faults.stream import Published
 from tests.faults.topics import Said, read_all
 
-NEWS = "urn:sample:news"
 CLOSED_MEANS = "NOT open OR due_at IS NOT NULL OR print IN (1, 2) OR settled <> 0"
 
 
@@ -181,7 +180,7 @@ async def _topics_say_what_the_ledger_says(made: Account, topics: Mapping[str, l
 async def _protected_stay_protected(made: Account, topics: Mapping[str, list[Said]], ledger: Any) -> None:
     """R3, P1: nothing about a person who was protected from the first news on ever goes out digitally. P10: what had gone is withdrawn."""
     hidden = "SELECT person FROM persons WHERE greatest(protection, inherited) > 0"
-    late = {s.data["patient"] for s in topics["persons.v1"] if s.headers["ce_source"] == NEWS}
+    late = {s.data["patient"] for s in topics["persons.v1"] if s.data["protection"] == "none"}
     rows = await ledger.fetch(
         "SELECT document_id AS subject, pid FROM documents JOIN persons USING (person) WHERE greatest(protection, inherited) > 0"
         " UNION ALL SELECT booking_id, pid FROM bookings JOIN persons USING (person) WHERE greatest(protection, inherited) > 0"

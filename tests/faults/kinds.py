@@ -207,8 +207,9 @@ async def dead_letter_limit(scene: Scene) -> None:
     await without_limit(scene.world)
     while await _dead_letters(scene) < known + 2 * LIMIT:
         await asyncio.sleep(0.2)
-    for part in scene.world.workers:  # for the next time
+    for part in scene.world.workers:
         part.env = scene.world.env
+    await asyncio.gather(*(part.kill() for part in scene.world.workers))
 
 
 async def without_limit(world: World) -> None:
@@ -269,3 +270,21 @@ KINDS: Final[dict[str, Kind]] = {
     "parts, broker and ledger killed at once": everything_killed,
     "limit of dead letters reached": dead_letter_limit,
 }
+
+SHORT: Final[tuple[tuple[str, ...], ...]] = (
+    ("worker dies with all rows written, before COMMIT", "timers die with due rows decided"),
+    ("worker dies after COMMIT, before sending", "timers die before sending"),
+    ("worker dies after sending, before acknowledging",),
+    ("broker killed",),
+    ("worker dies before it forgets delivered rows", "register connector killed"),
+    ("worker frozen beyond its session, then goes on", "timers killed at random"),
+    ("ledger killed",),
+    ("worker dies before its transaction",),
+    ("both workers and the timers killed at once",),
+    ("ledger shut down immediately",),
+    ("worker leaves, and joins after its session", "timers frozen, then go on"),
+    ("broker restarted in order",),
+    ("limit of dead letters reached",),
+    ("ledger read-only",),
+)
+"""The short form: each way to end at least once, what does not disturb the other at once."""

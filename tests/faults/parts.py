@@ -1,7 +1,7 @@
 """The hub's parts as processes that are started again when they end, as the supervisor does, and that a test may hurt.
 
-Nothing here is gentle by itself: `kill` is SIGKILL, `freeze` is SIGSTOP. What a part ended with is kept, so that a test can tell the
-fault it made from one it did not.
+They are forked from the nursery, as in the product, so that a part that died is back at once. Nothing here is gentle by itself: `kill`
+is SIGKILL, `send` any signal. What a part ended with is kept, so that a test can tell the fault it made from one it did not.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -18,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from hub.process import spawn
+from hub.nursery import Adopted, Nursery
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BACKOFF_S: Final = (0.0, 0.2, 0.4, 0.8, 1.6)
@@ -35,11 +33,12 @@ class Part:
     port: int
     env: Mapping[str, str]
     log: Path
+    nursery: Nursery
     exits: list[int] = field(default_factory=list)
     armed: list[bool] = field(default_factory=list)
     """By exit: whether that process was to kill itself at a named point."""
     die_at: str | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: Adopted | None = None
     _keeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -63,7 +62,7 @@ class Part:
         point, self.die_at = self.die_at, None
         words = [*self.words, "--die-at", point] if point is not None else list(self.words)
         with self.log.open("ab") as log:
-            self.process = spawn([sys.executable, "-m", *words], output=log, env=self.env, cwd=ROOT)
+            self.process = self.nursery.bear(words, self.env, log.fileno())
         return point is not None
 
     async def up(self, timeout_s: float = 60.0) -> None:
@@ -144,7 +143,7 @@ class Part:
         until = time.monotonic() + grace_s
         while self.process is not None and self.process.poll() is None:
             if time.monotonic() > until:
-                self.process.kill()
+                self.process.send_signal(signal.SIGKILL)
             await asyncio.sleep(LOOK_S)
         return 0 if self.process is None else self.process.returncode
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 from tests.faults.parts import ROOT
 from tests.faults.run import Run
@@ -12,26 +13,31 @@ from tests.faults.run import Run
 DOCS = ROOT / "docs"
 
 
-def write(run: Run, seed: int, rate: float, docs: Path = DOCS) -> None:
-    broken = sum(run.account.counts[name] for name in run.account.broken)
-    facts = {
+def facts(run: Run, seed: int, rate: float) -> dict[str, Any]:
+    """What is said about a run."""
+    return {
         "faults": sum(run.happened.values()),
         "minutes": round(run.wall_s / 60, 1),
         "events_a_second_asked": rate,
         "seed": seed,
         "python": platform.python_version(),
-        "broken_promises": broken,
+        "broken_promises": sum(run.account.counts[name] for name in run.account.broken),
         "kinds": [{"kind": k, "times": n, "seconds_each": round(run.seconds[k] / n, 1)} for k, n in sorted(run.happened.items())],
         "process_ends": dict(sorted(run.exits.items())),
         "chunks_published_again": run.published.repeated_chunks,
         "account": run.account.counts,
         "examples_of_what_is_broken": run.account.broken,
     }
-    (docs / "faults.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    (docs / "faults.md").write_text(_text(run, facts, broken))
 
 
-def _text(run: Run, facts: dict[str, object], broken: int) -> str:
+def write(run: Run, seed: int, rate: float, docs: Path = DOCS) -> None:
+    found = facts(run, seed, rate)
+    (docs / "faults.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    (docs / "faults.md").write_text(_text(run, found))
+
+
+def _text(run: Run, found: dict[str, Any]) -> str:
+    broken = found["broken_promises"]
     promises = {name: n for name, n in run.account.counts.items() if name in run.account.promises}
     counts = {name: n for name, n in run.account.counts.items() if name not in run.account.promises}
     verdict = "Nothing was broken." if not broken else f"**{broken} broken promises.**"
@@ -44,7 +50,7 @@ def _text(run: Run, facts: dict[str, object], broken: int) -> str:
         "hub comes to rest, receipts come, the clock moves on by 49 hours, and everything is read anew: every record of every topic,",
         "every row of the ledger.",
         "",
-        f"**{facts['faults']} faults of {len(run.happened)} kinds in {facts['minutes']} minutes** (seed {facts['seed']}). {verdict}",
+        f"**{found['faults']} faults of {len(run.happened)} kinds in {found['minutes']} minutes** (seed {found['seed']}). {verdict}",
         "",
         "| promise: what breaks it | found |",
         "|---|---:|",

@@ -38,9 +38,9 @@ class Run:
 
 
 async def run(
-    world: World, kinds: Iterable[str], seed: int, rate: float, say: Callable[[str], None] = print, pause_s: float = 0.3
+    world: World, steps: Iterable[tuple[str, ...]], seed: int, rate: float, say: Callable[[str], None] = print, pause_s: float = 0.3
 ) -> Run:
-    """Let every fault of `kinds` happen, one after the other, under load; then rest, and account."""
+    """Let every step happen under load, one after the other (what stands in one tuple at once); then rest, and account."""
     made, began = Run(), time.monotonic()
     stream = Stream(world, made.published)
     other = Stream(world, made.published)
@@ -62,16 +62,17 @@ async def run(
     publishing = asyncio.create_task(days())
     try:
         await asyncio.sleep(1.0)
-        for name in kinds:
+        for names in steps:
             assert not publishing.done(), publishing.exception()
             if scene.rng.random() < CALM_SHARE:
                 await world.up()
             started = time.monotonic()
-            await KINDS[name](scene)
-            made.happened[name] += 1
+            await asyncio.gather(*(KINDS[name](scene) for name in names))
             took = time.monotonic() - started
-            made.seconds[name] += took
-            say(f"{time.monotonic() - began:6.1f} s  {name} ({took:.1f} s)")
+            for name in names:
+                made.happened[name] += 1
+                made.seconds[name] += took
+            say(f"{time.monotonic() - began:6.1f} s  {', '.join(names)} ({took:.1f} s)")
             await asyncio.sleep(pause_s)
     finally:
         stopping.set()

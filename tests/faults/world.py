@@ -18,6 +18,8 @@ from pathlib import Path
 from config.settings import Settings, load
 from hub.embedded.kafka import free_ports
 from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
+from hub.nursery import Nursery
+from hub.process import adopt_orphans, reap_strangers
 from schemas.clock import Clock
 from schemas.keys import PersonKeys
 from tests.faults.parts import ROOT, Part
@@ -33,6 +35,7 @@ class World:
     env: dict[str, str]
     kafka: KafkaServer
     postgres: PostgresServer
+    nursery: Nursery
     parts: dict[str, Part] = field(default_factory=dict)
 
     @property
@@ -68,7 +71,7 @@ class World:
         await asyncio.to_thread(self.postgres.start)
 
     def add(self, name: str, port: int, *words: str) -> Part:
-        part = Part(name, words, port, self.env, self.settings.dir / f"{name}.log")
+        part = Part(name, words, port, self.env, self.settings.dir / f"{name}.log", self.nursery)
         self.parts[name] = part
         part.start()
         return part
@@ -91,7 +94,10 @@ async def world(directory: Path, cache: Path, *, register: bool = True, **settin
         for words in (["hub.topics"], ["pipelines", "migrate"]):
             command = [sys.executable, "-m", *words]
             await asyncio.to_thread(subprocess.run, command, env=env, cwd=ROOT, check=True, timeout=60)
-        made = World(loaded, env, kafka, postgres)
+        with (loaded.dir / "nursery.log").open("ab") as log:
+            adopt_orphans()
+            nursery = Nursery(("pipelines", "connectors.sandbox", "connectors.register"), log.fileno())
+        made = World(loaded, env, kafka, postgres, nursery)
         try:
             ports = loaded.ports
             if register:
@@ -104,6 +110,8 @@ async def world(directory: Path, cache: Path, *, register: bool = True, **settin
             yield made
         finally:
             await asyncio.gather(*(part.stop(signal.SIGKILL) for part in made.parts.values()))
+            nursery.close()
+            reap_strangers(())
 
 
 def _base() -> int:
