@@ -212,20 +212,24 @@ class Settings(Table):
 
     @property
     def oidc_issuer(self) -> str:
-        return self.auth.issuer or f"http://127.0.0.1:{self.ports.sandbox}/oidc"
+        return self.auth.issuer or self._stand_in("oidc")
 
     @property
     def oidc_jwks_url(self) -> str:
-        return self.auth.jwks_url or f"http://127.0.0.1:{self.ports.sandbox}/oidc/jwks"
+        return self.auth.jwks_url or self._stand_in("oidc/jwks")
 
     @property
     def register_url(self) -> str:
-        return self.register_.url or f"http://127.0.0.1:{self.ports.sandbox}/spar"
+        return self.register_.url or self._stand_in("spar")
+
+    def _stand_in(self, path: str) -> str:
+        """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""
+        return f"http://127.0.0.1:{self.ports.sandbox}/{path}" if self.sandbox.enabled else ""
 
     @property
     def real_peers(self) -> tuple[str, ...]:
         """The settings that point at real outside systems; the sandbox refuses to run beside any."""
-        set_ = {"auth.issuer": self.auth.issuer, "register.url": self.register_.url}
+        set_ = {"auth.issuer": self.auth.issuer, "auth.jwks_url": self.auth.jwks_url, "register.url": self.register_.url}
         return tuple(key for key, value in set_.items() if value)
 
 
@@ -262,6 +266,8 @@ def load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
     return settings
 
 
+_OF_ANY_PROGRAM: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+
 _PLAIN: Final = {"port_base": "HUB_PORT_BASE", "external_kafka": "HUB_KAFKA", "external_postgres": "HUB_POSTGRES"}
 
 _NOT_IN_FILES: Final = frozenset(name for name, field in Settings.model_fields.items() if field.exclude)
@@ -274,6 +280,11 @@ def part_environment(settings: Settings) -> dict[str, str]:
         given["HUB_PORT_BASE"] = str(settings.port_base)
     given["HUB__SANDBOX__ENABLED"] = "true" if settings.sandbox.enabled else "false"
     return given
+
+
+def server_environment() -> dict[str, str]:
+    """The environment of a server that is not ours: what a program needs to run, and none of what an operator's shell knows."""
+    return {name: os.environ[name] for name in _OF_ANY_PROGRAM if name in os.environ} | {"TZ": "UTC"}
 
 
 def take_environment(env: Mapping[str, str]) -> None:

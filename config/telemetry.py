@@ -98,14 +98,41 @@ def redact(value: Any, depth: int = 0) -> Any:
 _trace: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=12)
 
 
-def _first_lines(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> list[dict[str, Any]]:
-    """The traceback without local variables, and of each message its first line: the rest of a validation or a
-    database error quotes the data it is about."""
+OUR_PACKAGES: Final = frozenset({"config", "schemas", "pipelines", "connectors", "video", "console", "hub", "aiokafka"})
+_CONDITIONS: Final = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58"})
+"""Classes of SQLSTATE that are about the server and the session, not about data (PostgreSQL manual, appendix A)."""
+
+
+def told(error: BaseException) -> str:
+    """An exception's text where it cannot quote data: ours, the system's, and what PostgreSQL says of itself.
+
+    Others show what they could not take: `KeyError('…')`, "invalid input for query argument $1: '…'".
+    """
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
+    if ours or isinstance(error, OSError) or sqlstate[:2] in _CONDITIONS:
+        return str(error).split("\n", 1)[0][:200]
+    return f"SQLSTATE {sqlstate}" if sqlstate else ""
+
+
+def _safe_trace(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> list[dict[str, Any]]:
+    """The traceback without local variables and without texts that quote data."""
     stacks: list[dict[str, Any]] = _trace(exc_info)
+    error: BaseException | None = exc_info[1]
     for stack in stacks:
-        stack["exc_value"] = str(stack["exc_value"]).split("\n", 1)[0][:200]
+        stack["exc_value"] = "" if error is None else told(error)
         stack["frames"] = [f"{f['filename']}:{f['lineno']} {f['name']}" for f in stack["frames"]]
+        if error is not None:  # the order in which they are listed (structlog.tracebacks.extract)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return [{k: s[k] for k in ("exc_type", "exc_value", "is_cause", "frames")} for s in stacks]
+
+
+def _quote_nothing(record: logging.LogRecord) -> bool:
+    """Of what libraries log: the first line, and of exceptions among the arguments their type alone."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in record.args)
+    record.msg = str(record.msg).split("\n", 1)[0]
+    return True
 
 
 def _redact_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -126,7 +153,7 @@ def set_up_logging(part: str, level: str = "info", out: TextIO | None = None) ->
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(_first_lines),
+        structlog.processors.ExceptionRenderer(_safe_trace),
     ]
     structlog.configure(
         processors=[*shared, _redact_line, _to_json],
@@ -142,6 +169,7 @@ def set_up_logging(part: str, level: str = "info", out: TextIO | None = None) ->
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact_line, _to_json],
         )
     )
+    handler.addFilter(_quote_nothing)
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
     logging.captureWarnings(True)
 

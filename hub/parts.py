@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from config.secrets import password
-from config.settings import Settings, part_environment
+from config.settings import Settings, part_environment, server_environment
 from hub.embedded import kafka, postgres
 from hub.embedded.account import Account
 
@@ -123,7 +123,7 @@ def _kafka(settings: Settings) -> Part:
     async def ready() -> bool:
         return await asyncio.to_thread(kafka.is_up, plan)
 
-    return Part("kafka", lambda: Launch(kafka.prepare(plan)), (), ports, ready, grace_s=30.0)
+    return Part("kafka", lambda: Launch(kafka.prepare(plan), server_environment()), (), ports, ready, grace_s=30.0)
 
 
 def _postgres(settings: Settings) -> Part:
@@ -133,7 +133,7 @@ def _postgres(settings: Settings) -> Part:
         secrets = settings.secrets_dir
         plan = postgres.PostgresPlan(settings.dir / "postgres", port, password(secrets, "postgres"), password(secrets, "postgres-admin"))
         made = postgres.prepare(plan)
-        return Launch(made.command, cwd=made.data, account=made.account)
+        return Launch(made.command, server_environment(), cwd=made.data, account=made.account)
 
     async def ready() -> bool:
         return await asyncio.to_thread(postgres.is_up, port)

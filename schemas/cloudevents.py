@@ -6,6 +6,7 @@ binary. Decoding checks the envelope; the data is only located, `schemas.events.
 """
 
 import binascii
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -54,6 +55,8 @@ class Envelope(NamedTuple):
 
 
 _NAMES: Final = {f"ce_{name}": name for name in Envelope._fields} | {"traceparent": "traceparent"}
+_TRACEPARENT: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context 3.2; one of another form is ignored, as it would go on to the topics of others."""
 _REQUIRED: Final = ("id", "source", "type")
 
 
@@ -224,6 +227,8 @@ def _envelope(found: dict[str, str], version: Any, at: str) -> Envelope:
             faults.append(FieldError(f"{at}time", "is not an RFC 3339 time with a zone"))
     if faults:
         raise Malformed(faults)
+    if "traceparent" in found and _TRACEPARENT.fullmatch(found["traceparent"]) is None:
+        del found["traceparent"]
     return Envelope(time=time, **found)
 
 

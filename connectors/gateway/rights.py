@@ -24,6 +24,8 @@ TYPES_OF_CLIENT: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 """Clients that are no EHR. `operator` stands for registers and mailboxes, in the sandbox above all."""
+HUB_SOURCES: Final = "urn:care-hub:"
+"""Whoever took the register connector's ids before it could silence a protection: an event is known by source and id."""
 READS_ATTACHMENTS: Final = frozenset({"app"})
 _NOT_YOURS: Final = "is no type of event that this client may send"
 
@@ -53,6 +55,8 @@ class Rights:
         `via` names the source that a protocol is of its own (RIV-TA): then both rows must allow it.
         """
         source = self.source_of(client)
+        if event.envelope.source.lower().startswith(HUB_SOURCES):
+            return [FieldError(f"{event.context}/source", "is the hub's own")]
         if source is None:
             allowed = event.envelope.type in TYPES_OF_CLIENT.get(client.name, frozenset())
             return [] if allowed else [FieldError(f"{event.context}/type", _NOT_YOURS)]

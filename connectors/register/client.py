@@ -22,7 +22,7 @@ class RegisterClient:
     def __init__(
         self, url: str, *, timeout_s: float, connections_max: int, monotonic: Callable[[], float] | None = None
     ) -> None:
-        self._url = url.rstrip("/") + PATH
+        self._url = url.rstrip("/") + PATH if url else ""
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s,
             sock_connect=min(CONNECT_TIMEOUT_S, timeout_s),
@@ -50,6 +50,8 @@ class RegisterClient:
         Raises `Unavailable` (nothing was asked, or no answer can be had now), `Uncertain` (it was asked and the answer
         was lost; harmless, as a question changes nothing) and `Rejected` (a refusal, or no answer to this question).
         """
+        if not self._url:
+            raise Unavailable("not_set")
         pause = self.breaker.refuses_for_s(self._now())
         if pause:
             raise Unavailable("breaker_open", retry_after_s=pause)

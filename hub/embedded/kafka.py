@@ -145,6 +145,7 @@ def prepare(plan: KafkaPlan) -> list[str]:
     """
     jars = class_path(plan.cache)
     plan.dir.mkdir(parents=True, exist_ok=True)
+    plan.dir.chmod(0o700)  # every letter lies here
     settings = plan.dir / "server.properties"
     settings.write_text("".join(f"{key}={value}\n" for key, value in properties(plan).items()))
     if not (plan.dir / "data" / "meta.properties").exists():

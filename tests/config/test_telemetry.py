@@ -75,7 +75,7 @@ def test_an_exception_shows_neither_its_data_nor_local_variables(logged: pytest.
         structlog.get_logger().exception("failed")
     text = logged.readouterr().err
     assert "Tolvan" not in text
-    assert "1 validation error" in text
+    assert "ValueError" in text
 
 
 def test_what_a_library_logs_is_redacted_too(logged: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ async def status_of(prover: Tokens, given: str) -> int:
         ({}, "ehr-takecare"),
         ({"client_id": None, "azp": "app"}, "app"),
         ({"client_id": None, "sub": "operator"}, "operator"),
-        ({"client_id": "portal", "sub": "operator"}, "portal"),
+        ({"client_id": "portal", "sub": "operator"}, tokens.PERSON),
     ],
 )
 async def test_the_client_is_the_first_claim_that_names_one(prover: Tokens, claims: dict[str, Any], name: str) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import jwt
 import pytest
 
-from connectors.gateway.tokens import Tokens
+from connectors.gateway.tokens import PERSON, Tokens
 from connectors.sandbox.oidc.codes import Codes, LoginRequest, challenge_of
 from connectors.sandbox.oidc.tokens import kept_key
 from tests.connectors.sandbox_support import Running, running
@@ -113,9 +113,11 @@ async def test_a_user_has_hsa_id_role_units_and_permissions(
         assert (await found.json())["hsa_id"] == claims["hsa_id"]
 
 
-async def test_a_users_token_names_its_client_and_is_nobody_who_may_publish(it: Running, http: aiohttp.ClientSession) -> None:
-    _, answer = await _token(http, it, grant_type="password", username="olle", password="sandbox")
-    assert (await _gateway(http, it).client(answer["access_token"])).name == "portal"
+@pytest.mark.parametrize("client", ["portal", "operator", "app"])
+async def test_a_users_token_is_nobody_who_may_publish(it: Running, http: aiohttp.ClientSession, client: str) -> None:
+    """Whatever client they say they log in by."""
+    _, answer = await _token(http, it, grant_type="password", username="olle", password="sandbox", client_id=client)
+    assert (await _gateway(http, it).client(answer["access_token"])).name == PERSON
 
 
 async def test_userinfo_is_for_bearers_only(it: Running, http: aiohttp.ClientSession) -> None:
