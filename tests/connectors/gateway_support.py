@@ -209,5 +209,5 @@ def event(ce_type: str = "document.submitted.v1", event_id: str | None = None, *
 async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
     """Wait for what happens elsewhere."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the condition is not ours to signal
+        while not condition():
             await asyncio.sleep(0.01)
