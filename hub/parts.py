@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,7 @@ class Part:
     module: str | None = None  # what the nursery shall import for it
     stop: signal.Signals = signal.SIGTERM
     grace_s: float = 15.0
+    alive: Probe | None = None  # a part that does not answer this any more is frozen, and started again
 
     @property
     def runs_once(self) -> bool:
@@ -88,7 +89,7 @@ def table(settings: Settings) -> tuple[Part, ...]:
 def _with_needs(part: Part, present: set[str]) -> Part:
     """A server that somebody else runs (HUB_KAFKA, HUB_POSTGRES) needs no waiting here: the one-shot parts wait for it."""
     needs = tuple(n for n in part.needs if n in present)
-    return Part(part.name, part.prepare, needs, part.ports, part.ready, part.module, part.stop, part.grace_s)
+    return replace(part, needs=needs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class _Ours:
     settings: Settings
 
     def part(self, name: str, port: int, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
-        return Part(name, self._launch(module, *arguments), needs, {"http": port}, answers_ready(port), module)
+        launch, alive = self._launch(module, *arguments), answers_ready(port, "/healthz")
+        return Part(name, launch, needs, {"http": port}, answers_ready(port), module, alive=alive)
 
     def once(self, name: str, module: str, *arguments: str, needs: tuple[str, ...]) -> Part:
         return Part(name, self._launch(module, *arguments), needs, module=module)
@@ -142,15 +144,15 @@ def _postgres(settings: Settings) -> Part:
     return Part("postgres", prepare, (), {"postgres": port}, ready, stop=signal.SIGINT, grace_s=60.0)
 
 
-def answers_ready(port: int) -> Probe:
-    """GET /readyz on loopback says 200."""
+def answers_ready(port: int, path: str = "/readyz") -> Probe:
+    """GET of the path on loopback says 200."""
 
     async def ready() -> bool:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
-                    writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                     return (await reader.readline()).split()[1:2] == [b"200"]
                 finally:
                     writer.close()

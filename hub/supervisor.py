@@ -30,6 +30,8 @@ BACKOFF_S: Final = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0)
 HEALTHY_S: Final = 30.0
 PROBE_STARTING_S: Final = 0.03
 PROBE_READY_S: Final = 1.0
+FROZEN_PROBES: Final = 6
+"""So many unanswered questions in a row, of two times two seconds and a pause each: half a minute."""
 HOUSEKEEPING_S: Final = 5.0
 KILL_GRACE_S: Final = 5.0
 
@@ -46,6 +48,11 @@ class Child:
     failures: int = 0  # in a row, for the back-off
     ready_at: float | None = None
     first_ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def serves(self) -> bool:
+        """Ready, and its end is not only unnoticed yet."""
+        return self.state == "ready" and self.process is not None and self.process.poll() is None
 
     def row(self) -> dict[str, Any]:
         running = self.process is not None and self.process.poll() is None
@@ -179,7 +186,7 @@ class Supervisor:
         for name in part.needs:
             child = self.children[name]
             await child.first_ready.wait()
-            while child.part.is_server and child.state != "ready":  # noqa: ASYNC110 - states are looked at, not signalled
+            while child.part.is_server and not child.serves:  # noqa: ASYNC110 - states are looked at, not signalled
                 await asyncio.sleep(PROBE_STARTING_S)
             await self._needs(child.part)
 
@@ -206,8 +213,9 @@ class Supervisor:
         os.close(log)
 
     async def _watch(self, child: Child) -> None:
-        """Look whether a part is ready, often at first and calmly later."""
-        part = child.part
+        """Look whether a part is ready, often at first and calmly later. One that was ready and answers nothing any more is frozen:
+        it holds its slot and what it has begun, and nobody may take them from it while it lives."""
+        part, silent = child.part, 0
         child.state = "starting"
         while part.ready is not None:
             if await part.ready():
@@ -215,10 +223,15 @@ class Supervisor:
                     child.state, child.ready_at = "ready", child.ready_at or time.monotonic()
                     child.first_ready.set()
                     self._write()
+                silent = 0
                 await asyncio.sleep(PROBE_READY_S)
             else:
                 child.state = "not ready" if child.state in ("ready", "not ready") else "starting"
-                await asyncio.sleep(PROBE_STARTING_S)
+                silent = 0 if part.alive is None or child.state == "starting" or await part.alive() else silent + 1
+                if silent >= FROZEN_PROBES and child.process is not None:
+                    self._say(f"{part.name} has not answered for a while; it is ended and started again")
+                    child.process.send_signal(signal.SIGKILL)
+                await asyncio.sleep(PROBE_READY_S if silent else PROBE_STARTING_S)
 
     async def _end(self, children: Iterable[Child]) -> None:
         await asyncio.gather(*(self._end_one(child) for child in children))
