@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_short_run_measures_every_side_and_reports_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--short", "--out", str(tmp_path)],
@@ -30,17 +30,7 @@ def test_a_short_run_measures_every_side_and_reports_it(tmp_path: Path) -> None:
     assert set(parts) == {"pure code", "startup", "throughput, 1 worker", "replay", "latency", "deadlines"}
     sides = {row["side"]: row for row in parts["throughput, 1 worker"]["rows"]}
     assert set(sides) == {"hub", "bare", "streams"}
+    published = [row["outputs"] for row in sides.values()]
+    assert max(published) - min(published) < 0.1, "a ratio would compare different work"
     assert all(figure["value"] >= 0 for part in parts.values() for figure in part["figures"])
     assert done.stdout == (tmp_path / "bench-figures.md").read_text()
-
-
-@pytest.mark.slow
-def test_all_sides_publish_the_same_number_of_records(tmp_path: Path) -> None:
-    """Otherwise a ratio compares different work."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "throughput", "--short", "--out", str(tmp_path)], cwd=ROOT, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    part = orjson.loads((tmp_path / "bench.json").read_bytes())["parts"][0]
-    published = [row["outputs"] for row in part["rows"]]
-    assert max(published) - min(published) < 0.1
