@@ -60,16 +60,17 @@ class HubProcess:
                 env=self.environment,
                 start_new_session=True,
             )
-        until(lambda: self.ready or self.alive_or_fail(), timeout_s, f"hub at {self.base} ready: {self.log[-2000:]}")
+        until(self.is_up, timeout_s, f"hub at {self.base} ready: {self.log[-2000:]}")
         return self
 
     @property
     def ready(self) -> bool:
         return self.cli("status", check=False).returncode == 0
 
-    def alive_or_fail(self) -> None:
+    def is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"hub up ended with {self.process.returncode}: {self.log[-2000:]}"
+        return self.ready
 
     def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int:
         assert self.process is not None
@@ -162,7 +163,7 @@ class HubProcess:
         return answer.json
 
 
-def until(look: Callable[[], Found], timeout_s: float, what: str, pause_s: float = 0.05) -> Found:
+def until(look: Callable[[], Found | None], timeout_s: float, what: str, pause_s: float = 0.05) -> Found:
     """Look until something is found."""
     end = time.monotonic() + timeout_s
     while True:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_part_killed_while_publishing_loses_nothing(own: HubProcess, part: str
                 pid = own.pid(part)
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
-                until(lambda pid=pid: own.pid(part) not in (None, pid) and own.status["ready"], 90, f"{part} back")
+                until(partial(came_back, own, part, pid), 90, f"{part} back")
         finally:
             stop.set()
             thread.join(60)
@@ -123,6 +124,10 @@ def test_a_deadline_that_fell_while_the_hub_was_down_is_kept(own: HubProcess) ->
         assert desk.printed(letter)["reason"] == "unread_48h"
         desk.topics.settle()
         assert own.ask("verify")["differences"] == []
+
+
+def came_back(hub: HubProcess, part: str, old: int) -> bool:
+    return hub.pid(part) not in (None, old) and bool(hub.status["ready"])
 
 
 def alive(pid: int) -> bool:

@@ -40,7 +40,7 @@ def running(directory: Path, **env: str) -> Iterator[Desk]:
 
 def refused(hub: HubProcess) -> subprocess.CompletedProcess[bytes]:
     """A hub that is expected not to start, with what it said."""
-    words = [HUB, "up", "--no-sample", "--port-base", str(hub.base), "--dir", str(hub.dir)]
+    words = [str(HUB), "up", "--no-sample", "--port-base", str(hub.base), "--dir", str(hub.dir)]
     return subprocess.run(words, capture_output=True, timeout=60, env=hub.environment, check=False)
 
 

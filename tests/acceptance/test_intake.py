@@ -35,6 +35,13 @@ def test_both_modes_and_any_source_are_taken(desk: Desk, user: str, structured: 
     assert desk.delivered(letter["document_id"])["recipients"] == [{"id": user, "role": "resident"}]
 
 
+def test_a_structured_event_without_its_content_type_is_taken(desk: Desk, user: str) -> None:
+    """A plain client that writes the envelope alone, without headers or key."""
+    letter = care.document(user)
+    desk.topics.send_raw("ehr.letters.v1", json.dumps(cloud_event("document.submitted.v1", letter)).encode())
+    desk.delivered(letter["document_id"])
+
+
 def test_an_event_is_one_however_often_it_comes(desk: Desk, user: str) -> None:
     """(ce_source, ce_id); also the same document in an event of its own."""
     letter = care.document(user)

@@ -55,6 +55,14 @@ def test_optional_headers_are_left_out() -> None:
     assert names == {"ce_id", "ce_source", "ce_time", "ce_type", "ce_specversion", "ce_dataschema", "content-type"}
 
 
+def test_structured_mode_is_known_without_its_content_type() -> None:
+    body = ce.structured(ENVELOPE, b'{"a":1}')
+    for headers in ([], [("content-type", b"application/json")]):
+        assert ce.decode_record(headers, body)[0] == ENVELOPE
+    with pytest.raises(Malformed, match="is no CloudEvent"):
+        ce.decode_record([], b'{"a":1}')
+
+
 def test_structured_mode_on_kafka_reads_the_same_envelope() -> None:
     body = ce.structured(ENVELOPE, b'{"a":1}')
     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
