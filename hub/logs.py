@@ -35,7 +35,7 @@ def rotate(directory: Path, size_max: int = SIZE_MAX) -> list[str]:
             older = path.with_name(f"{path.name}.{n - 1}")
             if older.exists():
                 older.replace(path.with_name(f"{path.name}.{n}"))
-        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        shutil.copy(path, path.with_name(f"{path.name}.1"))
         os.truncate(path, 0)
         cut.append(path.stem)
     return cut

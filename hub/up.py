@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 from config.settings import Settings
 from config.telemetry import set_up_logging
 from hub.control import PART, Control
+from hub.logs import open_log
 from hub.parts import table
 from hub.supervisor import Supervisor, supervise
 
@@ -23,8 +25,6 @@ async def up(
         AlreadyRunning, PortTaken, JarError, KafkaFailure, PostgresFailure: in words for an operator.
     """
 
-    settings.log_dir.mkdir(parents=True, exist_ok=True)
-
     async def beside(supervisor: Supervisor) -> None:
         control = Control(settings, supervisor)
         await control.start()
@@ -37,6 +37,6 @@ async def up(
         finally:
             await control.close()
 
-    with (settings.log_dir / f"{PART}.log").open("a") as log:
+    with os.fdopen(open_log(settings.log_dir, PART), "a") as log:
         set_up_logging(PART, settings.hub.log_level, log)  # the terminal is for what `say` says
         await supervise(settings, table(settings), say, beside)

@@ -4,8 +4,8 @@ The wheel's own library starts a server without TCP and with trust authenticatio
 ourselves: TCP on loopback only, no Unix socket, SCRAM passwords kept in DIR/secrets, checksums, fsync on, as a user of
 its own when we are root. The hub's role owns its database and is no superuser.
 
-What it logs holds no statement, parameter or row (log_min_error_statement, log_error_verbosity): they are
-personal data.
+What it logs holds no statement, parameter or row: they are personal data. Nor an ERROR of a statement, whose very message may
+quote what it could not take (`invalid input syntax for type uuid: "…"`): whoever sent the statement is told.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ SETTINGS: Final = {
     "logging_collector": "off",
     "log_destination": "stderr",
     "log_checkpoints": "off",
+    "log_min_messages": "log",  # this, FATAL and PANIC; ERROR is less to PostgreSQL
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_parameter_max_length": "0",
@@ -192,6 +193,6 @@ def is_up(port: int, timeout_s: float = 1.0) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as session:
             session.sendall(struct.pack("!i", len(startup) + 4) + startup)
-            return session.recv(1) == b"R"
+            return session.recv(4_096).startswith(b"R")  # all of it: a session closed unread is a line in the log
     except OSError:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from connectors.gateway.tokens import Tokens
 from connectors.register.client import RegisterClient
 from hub.embedded import kafka
 from hub.embedded.kafka import KafkaPlan
+from hub.logs import open_log, rotate
 from hub.parts import table
 from pipelines.deadletters import LimitReached
 from schemas.cloudevents import Envelope, decode_record
@@ -183,3 +185,10 @@ def test_what_we_say_ourselves_and_what_the_system_says_is_logged() -> None:
         structlog.get_logger().error("failed", exc_info=_raised(error))
     assert all(text in out.getvalue() for text in ("500 in a minute", "Connection refused", "terminating"))
     assert all(json.loads(line)["event"] == "failed" for line in out.getvalue().splitlines())
+
+
+def test_a_log_that_was_put_aside_is_for_no_more_eyes_than_before(tmp_path: Path) -> None:
+    with os.fdopen(open_log(tmp_path, "part"), "w") as log:
+        log.write("x" * 100)
+    rotate(tmp_path, size_max=10)
+    assert stat.S_IMODE((tmp_path / "part.log.1").stat().st_mode) == 0o640

@@ -61,9 +61,12 @@ async def test_the_log_holds_no_statement_and_no_row(server_dir: Path) -> None:
         await session.execute("INSERT INTO t VALUES ('seen-by-nobody')")
         with pytest.raises(asyncpg.UniqueViolationError):
             await session.execute("INSERT INTO t VALUES ($1)", "seen-by-nobody")
+        with pytest.raises(asyncpg.InvalidTextRepresentationError, match="seen-by-nobody"):
+            await session.execute("SELECT 'seen-by-nobody'::uuid")
         await session.close()
     log = (server_dir / "pg-log.log").read_text()
-    assert "duplicate key" in log
+    assert "ready to accept connections" in log
+    assert "Connection reset" not in log
     assert "seen-by-nobody" not in log
     assert "INSERT" not in log
 
