@@ -21,7 +21,7 @@ from pipelines.commands import KIND_NAMES, AnswerIn, Content, DocumentIn, ReadIn
 from pipelines.context import Context
 from pipelines.ledger import rows
 from pipelines.ledger.rows import DeliveryRow, DocumentRow, PrintRow
-from pipelines.rules import attachments, deadline, marking, progress, replay, routing
+from pipelines.rules import attachments, deadline, identity, marking, progress, replay, routing
 from pipelines.rules.model import (
     AccountState,
     AppCopy,
@@ -454,7 +454,8 @@ class Documents:
         if (effects.print_entered or effects.print_updated) and entry is not None:
             masked = person.protection is not Protection.NONE or entry.reason == "identity_unverified"
             out.print_entered(row, entry, key, None if masked or content is None else content["title"])
-        if effects.settled is not None and not (effects.settled == "recorded" and person.protection is not Protection.NONE):
+        veiled = identity.veiled(person, self.context.now, self.context.limits(row.unit))
+        if effects.settled is not None and not (effects.settled == "recorded" and veiled):
             out.settled(row, key, effects.settled)
         if "notification" in self.context.policy.unit(row.unit).active:
             for notify in effects.notify:

@@ -21,8 +21,8 @@ from pipelines.ledger import Connection, kept
 from pipelines.ledger.again import again, recorded, same
 from pipelines.ledger.held import APP_BOOKINGS, PORTAL_BOOKINGS, Held
 from pipelines.outputs import ROOM_STATES
-from pipelines.rules import replay
-from pipelines.rules.model import AppCopy, Person, PrintCopy, Protection, RoomState, Settled
+from pipelines.rules import identity, replay
+from pipelines.rules.model import AppCopy, Person, PrintCopy, RoomState, Settled
 from schemas.topics import TOPICS
 
 MARGIN: Final = timedelta(days=1)
@@ -105,19 +105,22 @@ async def _documents(connection: Connection, held: Held, now: datetime, report: 
         late = due_at is not None and due_at < now - OVERDUE
         report.look("documents are on time", ident, "in time", "overdue" if late else "in time")
     for ident in unsaid:
-        if not await _was_protected(connection, ident):
+        if not await _was_veiled(connection, ident):
             report.look("app.documents settlement", ident, "recorded", "nothing")
     _strangers(report, "app.documents unknown", held.documents, seen)
 
 
-async def _was_protected(connection: Connection, document_id: str) -> bool:
-    """Of a protected person it is told to nobody that something was recorded; true also where the decision is gone."""
+async def _was_veiled(connection: Connection, document_id: str) -> bool:
+    """Of a protected or unverified person it is told to nobody that something was recorded; true also where the decision is gone."""
     first = ids.uid("decision", "document", document_id, "1")
     facts = await connection.fetchval("SELECT facts FROM decisions WHERE decision = $1", first)
     if facts is None:
         return True
-    person = replay.thaw(facts)[0]
-    return isinstance(person, Person) and person.protection is not Protection.NONE
+    thawed = replay.thaw(facts)
+    if not isinstance(thawed[0], Person):
+        return False
+    person, _, limits, now = thawed
+    return identity.veiled(person, now, limits)
 
 
 async def _bookings(connection: Connection, held: Held, report: Report, advance: Advance) -> None:

@@ -45,6 +45,11 @@ def register_state(person: Person, now: datetime, limits: Limits) -> RegisterSta
     return "fresh" if since <= _hours(24 * limits.register_silent_days) else "unverified"
 
 
+def veiled(person: Person, now: datetime, limits: Limits) -> bool:
+    """P1, P8: protected, or not to be told from a protected person as far as any register says."""
+    return person.protection is not Protection.NONE or register_state(person, now, limits) == "unverified"
+
+
 def opened_for(person: Person, limits: Limits) -> bool:
     """R3's switch: the provider opens the app for sekretessmarkering alone."""
     return limits.open_app_for_sekretess and person.protection == Protection.SEKRETESSMARKERING

@@ -25,6 +25,9 @@ SETTINGS = {
     "HUB__DEAD_LETTERS__PER_MINUTE_MAX": str(LIMIT),
     "HUB__WORKERS__TIMER_ROWS": "60",
     "HUB__WORKERS__SESSION_SECONDS": "6",
+    "HUB__RETENTION__INBOX_DAYS": "3650",  # the clock moves by months in a long run, and the account wants all of it
+    "HUB__RETENTION__ROOMS_DAYS": "3650",
+    "HUB__RETENTION__DEAD_LETTERS_DAYS": "3650",
 }
 """Small batches and a short session: more places to die at in less time."""
 

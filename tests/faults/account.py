@@ -157,7 +157,7 @@ async def _topics_say_what_the_ledger_says(made: Account, topics: Mapping[str, l
     made.check("mailbox deliveries not asked for", wanted - asked.keys())
     made.check("mailbox deliveries asked for twice, or unknown", [i for i, n in asked.items() if n > 1 or i not in wanted])
 
-    entries = {s.data["entry_id"]: s for s in topics["print.entries.v1"]}
+    entries = {s.data["entry_id"]: s for s in _newest(topics["print.entries.v1"]).values()}
     rows = await ledger.fetch("SELECT entry::text, state FROM print_entries")
     made.counts["print entries"] = len(rows)
     as_said = {1: "print.entered.v1", 3: "print.settled.v1", 4: "print.settled.v1"}
@@ -209,11 +209,11 @@ def _once(records: Iterable[Said]) -> list[Said]:
 
 
 def _last(records: Iterable[Said], types: tuple[str, ...]) -> dict[str, Said]:
-    return {said.subject: said for said in records if said.type in types}
+    return _newest(said for said in records if said.type in types)
 
 
 def _newest(records: Iterable[Said]) -> dict[str, Said]:
-    """By subject, wherever it stands: a booking that changes hands changes its partition too."""
+    """By subject, wherever it stands: what changes hands, or whose person gets another number, changes its partition too."""
     found: dict[str, Said] = {}
     for said in records:
         if said.value is not None and said.sequence >= found.get(said.subject, said).sequence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ import pytest_asyncio
 from pipelines.ledger import kept
 from pipelines.ledger.held import TOPICS, Held
 from pipelines.ledger.verify import Report, confirmed, verify
+from schemas.persons import fictitious
 from tests.pipelines.desk import (
     ANNA,
     BERTIL,
@@ -111,6 +112,13 @@ async def test_what_was_recorded_of_a_protected_person_is_told_to_nobody(hub: De
     await hub.take(person(ANNA, protection="sekretessmarkering", as_of=START + timedelta(hours=1)))
     await hub.take(letter(ANNA, "d6", dispatch="paper"))
     await hub.take(person(ANNA, protection="none", as_of=START + timedelta(hours=2)))
+    assert (await _report(hub)).differences == []
+
+
+async def test_what_was_recorded_of_somebody_unverified_is_told_to_nobody(hub: Desk) -> None:
+    stranger = fictitious(date(1977, 7, 7))
+    await hub.take(letter(stranger, "d7", dispatch="paper"))
+    await hub.take(person(stranger))
     assert (await _report(hub)).differences == []
 
 

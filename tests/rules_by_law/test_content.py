@@ -128,6 +128,13 @@ async def test_what_is_no_e_brev_is_recorded_whoever_it_is_for(hub: LawDesk, mor
     assert rule(await hub.take(letter(ANNA, "d2", dispatch="paper"))) == ("R1", "record")
 
 
+async def test_that_something_was_recorded_of_somebody_unverified_is_told_to_nobody(hub: LawDesk) -> None:
+    """P8: handled as protected until the register has spoken, and it may say that they are."""
+    said = await hub.take(letter(ANNA, "d2", dispatch="paper"))
+    assert rule(said) == ("R1", "record")
+    assert {one.topic for one in said} == {"decisions.v1"}
+
+
 # --- C5 -----------------------------------------------------------------------------------------------------------------------
 
 TEXT = base64.b64encode(b"hello world").decode()
