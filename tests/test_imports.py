@@ -21,7 +21,7 @@ DOORS = {
     "faust": ("pipelines/transport/", "pipelines/agents.py"),
     "mode": ("pipelines/transport/", "pipelines/agents.py"),
     "lxml": ("schemas/xml.py",),
-    "zeep": ("connectors/rivta/",),
+    "zeep": ("connectors/soap.py",),
     "aiortc": ("video/",),
     "jgo": ("hub/embedded/jars.py",),
     "prometheus_client": ("config/telemetry.py",),

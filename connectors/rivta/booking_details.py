@@ -1,61 +1,37 @@
-"""GetBookingDetails (crm:scheduling 1.0, RIVTABP2.0) as bytes: asked and read through zeep, the only place it is.
+"""GetBookingDetails (crm:scheduling 1.0, RIVTABP2.0) as bytes: asked and read through zeep (`connectors.soap`).
 
 zeep knows the contract; it neither opens connections here nor sees a document that the hardened XML door has
 not let through.
 """
 
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
-
-import zeep
-from zeep.exceptions import Error, Fault
+from typing import Final
 
 import schemas
 from connectors.rivta.bookings import Details
+from connectors.soap import Contract
 from schemas import xml
 from schemas.errors import Malformed, Rejected, Unavailable
 
 WSDL: Final = Path(schemas.__file__).parent / "contracts" / "riv" / "getbookingdetails.wsdl"
 ACTION: Final = '"urn:riv:crm:scheduling:GetBookingDetailsResponder:1:GetBookingDetails"'
-OPERATION: Final = "GetBookingDetails"
 ANSWER_BYTES_MAX: Final = 1024 * 1024
+_CONTRACT: Final = Contract(WSDL, "GetBookingDetails")
 _LIMITS: Final = xml.Limits(body_bytes_max=ANSWER_BYTES_MAX, markup_max=2_000, attributes_max=2_000, depth_max=32)
-
-
-@cache
-def _client() -> Any:
-    return zeep.Client(str(WSDL), settings=zeep.Settings(strict=True, forbid_entities=True, forbid_external=True))  # type: ignore[no-untyped-call]
 
 
 def encode_question(unit: str, booking_id: str) -> bytes:
     """The request's envelope; the unit is the address too (the contract's own words for `wsa:To`)."""
-    client = _client()
-    root = client.create_message(
-        client.service,
-        OPERATION,
-        healthcare_facility=unit,
-        bookingId=booking_id,
-        _soapheaders={"LogicalAddress": unit},
-    )
-    return xml.serialise(root)
+    return _CONTRACT.encode({"healthcare_facility": unit, "bookingId": booking_id}, {"LogicalAddress": unit})
 
 
 def decode_answer(status: int, body: bytes) -> Details:
     """The details. Raises `Rejected` (the source answers a fault), `Unavailable` (no answer of its own)."""
     try:
-        clean = xml.serialise(xml.parse(body, _LIMITS))
+        document = xml.parse(body, _LIMITS)
     except Malformed:
         raise Unavailable(f"http_{status}", "the answer is no XML that is taken") from None
-    client = _client()
-    response = SimpleNamespace(status_code=status, content=clean, headers={"Content-Type": "text/xml"}, encoding="utf-8")
-    try:
-        slot = client.service._binding.process_reply(client, client.service._binding.get(OPERATION), response)
-    except Fault as fault:
-        raise Rejected("soap_fault", str(fault.code or "")[:80]) from None
-    except (Error, ValueError, TypeError, KeyError, AttributeError):
-        raise Rejected("not_the_contract", "the answer does not follow GetBookingDetails 1.0") from None
+    slot = _CONTRACT.read(status, document)
     if not hasattr(slot, "startTimeInclusive"):
         slot = getattr(slot, "timeslotDetail", None)
     if slot is None:
