@@ -1,7 +1,7 @@
 """Idle means: the workers' group has acknowledged all of its topics, and the ledger has nothing to publish or decide."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,20 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from config.settings import Settings, load
+from hub.embedded.running import running_kafka
 from hub.quiet import Quiet
 from hub.topics import provision
 from pipelines.ledger.migrate import upgrade
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TOPIC = TopicPartition("ehr.letters.v1", 3)
+
+
+@pytest.fixture(scope="module")
+def kafka(server_dir: Path, cache_dir: Path) -> Iterator[str]:
+    """A Kafka of these tests alone: what others published on the session's is lag to a group that never read."""
+    with running_kafka(server_dir / "kafka-quiet", cache_dir, durable=False) as server:
+        yield server.bootstrap
 
 
 @pytest.fixture
