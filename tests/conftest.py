@@ -15,9 +15,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from config.settings import load
 from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
+
+# A busy machine makes an example slow; that is no fault of the code (what must be quick is measured by `make bench`).
+settings.register_profile("hub-tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub-tests")
 
 
 @pytest.fixture(scope="session")
