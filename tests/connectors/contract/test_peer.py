@@ -141,7 +141,7 @@ async def test_the_breaker_counts_silence_and_not_refusals() -> None:
     def refused(answer: Answer) -> None:
         raise Rejected("no")
 
-    async with peer(OK) as (client, seen):
+    async with peer(OK) as (client, _seen):
         for _ in range(FAILURES_MAX + 1):
             with pytest.raises(Rejected):
                 await client.exchange(Call("", b""), refused)
