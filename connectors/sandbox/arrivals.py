@@ -42,6 +42,7 @@ class Arrival:
     size: int
     first_at: datetime
     last_at: datetime
+    content_type: str = JSON
     times: int = 0
     records: int = 0
 
@@ -50,7 +51,7 @@ class Arrival:
             self.name: self.about,
             "sha256": self.sha256,
             "size": self.size,
-            "content_type": JSON,
+            "content_type": self.content_type,
             "times": self.times,
             "first_at": time_text(self.first_at),
             "last_at": time_text(self.last_at),
@@ -66,13 +67,14 @@ class Arrivals:
         self._by_person: dict[tuple[str, str], dict[tuple[str, str], Arrival]] = {}
 
     def note(
-        self, channel: str, person: str, name: str, about: str, digest: str, size: int, at: datetime, *, repeated: bool
-    ) -> None:
+        self, channel: str, person: str, name: str, about: str, digest: str, size: int, at: datetime, *, repeated: bool,
+        content_type: str = JSON,
+    ) -> None:  # fmt: skip
         """Something arrived; `repeated` says that it is a record of an event that came before."""
         inbox = self._by_person.setdefault((channel, person), {})
         found = inbox.get((about, digest))
         if found is None:
-            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at)
+            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at, content_type)
         found.records += 1
         if not repeated:
             found.times += 1

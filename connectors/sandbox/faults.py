@@ -3,7 +3,7 @@
 Pure: time comes in as `now`, seconds of a monotonic clock (wall seconds, whatever the hub's clock does).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
@@ -20,7 +20,7 @@ MODES: Final[Mapping[Mode, str]] = MappingProxyType(
         "slow": "answers after a delay",
         "refuse": "answers that it will not",
         "lose_answer": "does what it is asked, then cuts the connection",
-        "garbage": "answers with bytes that mean nothing",
+        "garbage": "does what it is asked, then answers with bytes that mean nothing",
     }
 )
 APPLIED: Final[frozenset[System]] = frozenset({"spar"})
@@ -70,11 +70,11 @@ class Faults:
         else:
             self._active.pop(system, None)
 
-    def strike(self, system: System, now: float) -> Fault | None:
-        """The fault that this request meets; it counts."""
+    def strike(self, system: System, now: float, sparing: Collection[Mode] = ()) -> Fault | None:
+        """The fault that this request meets; it counts. A mode in `sparing` does not touch such requests."""
         self._forget(now)
         found = self._active.get(system)
-        if found is None:
+        if found is None or found.fault.mode in sparing:
             return None
         if found.left is not None:
             found.left -= 1
