@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+JOBS   ?= 4
 UP     ?=                    # arguments for `hub up`, for example UP="--port-base 9000 --no-sample"
 
 help: ## what can be done here
@@ -48,8 +49,8 @@ check: install-dev ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: check ## everything CI checks
-	$(PY) -m pytest
+test: check ## everything CI checks (JOBS test processes beside each other: most tests wait for servers)
+	$(PY) -m pytest -n $(JOBS) --dist loadgroup
 
 bench: install-dev ## the benchmarks, as ratios
 	$(PY) -m bench

@@ -19,7 +19,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from bench.meters import Used, used
 from bench.world import World
 from config.settings import Settings, load
-from hub.embedded.running import KafkaServer, PostgresServer, free_ports, running_kafka, running_postgres
+from hub.embedded.leases import free_block
+from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
 from pipelines.ledger import migrate
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
@@ -129,7 +130,7 @@ async def ground(residents: int = 20_000) -> AsyncIterator[Ground]:
 def _port_base() -> int:
     """A base whose block of ports is free now; HUB_PORT_BASE where one is wanted."""
     wanted = os.environ.get("HUB_PORT_BASE")
-    return int(wanted) if wanted else min(free_ports(1)[0], 64_000)
+    return int(wanted) if wanted else free_block()
 
 
 async def _topics(bootstrap: str) -> None:

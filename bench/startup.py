@@ -14,7 +14,7 @@ import orjson
 
 from bench.report import Report
 from bench.sides import ROOT
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
 from hub.process import spawn
 
 TIMES: Final = 3
@@ -32,7 +32,7 @@ def _once() -> float:
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
-        base = str(min(free_ports(1)[0], 64_000))
+        base = str(free_block())
         log = directory / "up.log"
         began = time.perf_counter()
         with log.open("wb") as output:

@@ -25,6 +25,18 @@ settings.register_profile("hub-tests", deadline=None, suppress_health_check=[Hea
 settings.load_profile("hub-tests")
 
 
+LONG = ("faults", "acceptance", "e2e", "bench", "privacy")
+"""Folders whose tests share a running hub or take minutes: each is one group of a parallel run, and they begin first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-n N --dist loadgroup` runs groups beside each other: a file, or one of `LONG`."""
+    for item in items:
+        folder, file = item.nodeid.split("/")[1], item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in LONG else file))
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}/" for name in LONG)))
+
+
 @pytest.fixture(scope="session")
 def server_dir() -> Iterator[Path]:
     """A directory that the servers' own user can reach, unlike pytest's."""
@@ -51,6 +63,13 @@ def kafka_server(server_dir: Path, cache_dir: Path) -> Iterator[KafkaServer]:
 def kafka(kafka_server: KafkaServer) -> str:
     """`host:port` of the session's Kafka."""
     return kafka_server.bootstrap
+
+
+@pytest.fixture(scope="module")
+def own_kafka_server(server_dir: Path, cache_dir: Path) -> Iterator[KafkaServer]:
+    """A Kafka of this test module's own: for tests that look at all that a broker holds, or at groups that never read."""
+    with running_kafka(server_dir / f"kafka-{secrets.token_hex(4)}", cache_dir, durable=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

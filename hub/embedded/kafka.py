@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Final
 
 from hub.embedded.jars import class_path, locked
-from hub.embedded.listening import answers, is_free
+from hub.embedded.leases import free_ports
+from hub.embedded.listening import answers
 
 CLUSTER_ID: Final = base64.urlsafe_b64encode(hashlib.md5(b"nordic-care-hub", usedforsecurity=False).digest())[:22].decode()
 NODE_ID: Final = 1
@@ -196,17 +197,9 @@ def train(cache: Path, jars: list[Path]) -> None:
             broker.wait()
         if fresh.exists():
             # A cache that was cut short would fell every later broker: only one that a JVM takes is kept.
-            check = [str(java()), *_FLAGS, f"-XX:AOTCache={fresh}", "-XX:AOTMode=on", "-cp", ":".join(map(str, jars)), "-version"]
+            use = (f"-XX:AOTCache={fresh}", "-XX:AOTMode=on")  # the very flags of a broker: with others a JVM does not take it
+            check = [str(java()), *_FLAGS, *use, *_QUIET, "-cp", ":".join(map(str, jars)), "-version"]
             if broker.returncode in (0, 143) and subprocess.run(check, capture_output=True, check=False).returncode == 0:  # noqa: S603
                 fresh.replace(made)
             else:
                 fresh.unlink()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now, below the range that the kernel hands to outgoing connections."""
-    start = 27_000 + (os.getpid() * 37) % 4_500
-    found = [port for port in range(start, 32_000) if is_free(port)][:count]
-    if len(found) < count:
-        raise KafkaFailure("there are no free ports on this machine")
-    return found

@@ -14,7 +14,8 @@ from typing import Final
 
 from hub.embedded import kafka as _kafka
 from hub.embedded import postgres as _postgres
-from hub.embedded.kafka import KafkaPlan, free_ports
+from hub.embedded.kafka import KafkaPlan
+from hub.embedded.leases import free_ports
 from hub.embedded.postgres import PostgresPlan
 from hub.process import spawn
 

@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from config.health import serve_health
 from config.telemetry import REDACTED, PrometheusMeter, redact, set_up_logging
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_ports
 from schemas.telemetry import BY_NAME, METRICS, MetricName, NullMeter
 
 

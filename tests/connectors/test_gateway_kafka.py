@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from config.settings import load
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block, free_ports
 from hub.embedded.running import KafkaServer, running_kafka
 from hub.topics import provision
 from schemas.topics import PARTITIONS
@@ -58,7 +58,7 @@ async def gateway(broker: KafkaServer, tmp_path: Path) -> AsyncIterator[tuple[Ga
     issuer_app.router.add_get("/jwks", jwks)
     runner = web.AppRunner(issuer_app)
     await runner.setup()
-    base, issuer_port = free_ports(2)
+    base, (issuer_port,) = free_block(), free_ports(1)
     await web.TCPSite(runner, "127.0.0.1", issuer_port).start()
     issuer = f"http://127.0.0.1:{issuer_port}"
     given = {

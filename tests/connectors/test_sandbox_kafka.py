@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from config.settings import Settings, load
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
 from hub.embedded.running import KafkaServer
 from hub.sample import publish, residents
 from hub.topics import provision
@@ -35,12 +35,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def given(kafka_server: KafkaServer, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables for every part of this module."""
-    base, *_ = free_ports(1)
     yield {
         "HUB_KAFKA": kafka_server.bootstrap,
         "HUB_POSTGRES": postgres,
         "HUB_DIR": str(tmp_path_factory.mktemp("hub")),
-        "HUB_PORT_BASE": str(base),
+        "HUB_PORT_BASE": str(free_block()),
     }
 
 

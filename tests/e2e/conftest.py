@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.hub import Hub, free_base
+from hub.embedded.leases import free_block
+from tests.e2e.hub import Hub
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def hub() -> Iterator[Hub]:
     """`hub up`, with a sample day of 80 documents decided."""
     directory = Path(tempfile.mkdtemp(prefix="hub-e2e-"))
     directory.chmod(0o755)
-    made = Hub(directory / "var", free_base(), {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false"})
+    made = Hub(directory / "var", free_block(), {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false"})
     try:
         made.start()
         made.wait(lambda: "the sample day:" in made.log, 90)

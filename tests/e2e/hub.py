@@ -19,8 +19,6 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from hub.embedded.kafka import free_ports
-
 ROOT: Final = Path(__file__).resolve().parents[2]
 HUB: Final = Path(sys.executable).parent / "hub"
 PARTITIONS: Final = 12
@@ -140,12 +138,6 @@ async def _read(bootstrap: str, topic: str) -> list[tuple[dict[str, str], Any]]:
             for part in (await consumer.getmany(timeout_ms=300)).values():
                 found += [({n: v.decode() for n, v in record.headers}, json.loads(record.value or b"null")) for record in part]
         return found
-
-
-def free_base() -> int:
-    """The first of enough ports in a row that nobody has."""
-    found = set(free_ports(600))
-    return next(first for first in sorted(found) if found.issuperset(range(first, first + 45)))
 
 
 def letters(mark: str, numbers: Iterable[int], patient: str) -> list[dict[str, Any]]:

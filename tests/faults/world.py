@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.settings import Settings, load
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
 from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
 from hub.nursery import Nursery
 from hub.process import adopt_orphans, reap_strangers
@@ -85,7 +85,7 @@ async def world(directory: Path, cache: Path, *, register: bool = True, **settin
             "HUB_KAFKA": kafka.bootstrap,
             "HUB_POSTGRES": postgres.dsn,
             "HUB_DIR": str(directory / "var"),
-            "HUB_PORT_BASE": str(_base()),
+            "HUB_PORT_BASE": str(free_block()),
             "HUB__KAFKA__DURABLE": "true",
         } | settings
         env = {name: text for name, text in os.environ.items() if not name.startswith("HUB_")} | given | {"PYTHONPATH": str(ROOT)}
@@ -113,11 +113,3 @@ async def world(directory: Path, cache: Path, *, register: bool = True, **settin
             nursery.close()
             reap_strangers(())
 
-
-def _base() -> int:
-    """The first of enough ports in a row for the parts, none of which anybody has."""
-    found = free_ports(400)
-    for at, first in enumerate(found):
-        if found[at : at + 45] == list(range(first, first + 45)):
-            return first
-    raise RuntimeError("no 45 free ports in a row")

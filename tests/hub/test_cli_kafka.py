@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from config.settings import load
 from hub.cli.lag import verdict
+from hub.embedded.running import KafkaServer
 from hub.topics import provision
 from pipelines.ledger import held
 from schemas.keys import PersonKeys
@@ -28,10 +30,9 @@ KEYS = PersonKeys({1: b"k" * 32}, 1)
 
 
 @pytest.fixture(scope="module")
-def topics(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The session's Kafka with the hub's topics."""
-    from config.settings import load
-
+def topics(own_kafka_server: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The hub's topics, with nothing on them that others published."""
+    kafka = own_kafka_server.bootstrap
     asyncio.run(provision(load({"HUB_KAFKA": kafka, "HUB_DIR": str(tmp_path_factory.mktemp("topics"))})))
     return kafka
 

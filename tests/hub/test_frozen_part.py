@@ -10,7 +10,7 @@ import pytest
 
 from config.settings import Settings, load
 from hub import supervisor as supervisors
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block, free_ports
 from hub.parts import Part, answers_ready, table
 from tests.hub.test_supervisor import part, supervised, until
 
@@ -22,8 +22,8 @@ def watched(name: str, port: int) -> Part:
 @pytest.mark.timeout(60)
 async def test_a_frozen_part_is_started_again(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisors, "FROZEN_PROBES", 1)
-    a, b, base = free_ports(3)
-    settings = load({}, HUB_DIR=f"{tmp_path}/hub", HUB_PORT_BASE=str(base))
+    a, b = free_ports(2)
+    settings = load({}, HUB_DIR=f"{tmp_path}/hub", HUB_PORT_BASE=str(free_block()))
     async with supervised(settings, watched("a", a), watched("b", b)) as (made, said):
         await made.wait_ready()
         before = {row["name"]: row["pid"] for row in made.rows()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import load
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_ports
 from hub.parts import SERVERS, Part, answers_ready, table
 
 

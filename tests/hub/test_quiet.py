@@ -1,7 +1,7 @@
 """Idle means: the workers' group has acknowledged all of its topics, and the ledger has nothing to publish or decide."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from config.settings import Settings, load
-from hub.embedded.running import running_kafka
+from hub.embedded.running import KafkaServer
 from hub.quiet import Quiet
 from hub.topics import provision
 from pipelines.ledger.migrate import upgrade
@@ -23,10 +23,9 @@ TOPIC = TopicPartition("ehr.letters.v1", 3)
 
 
 @pytest.fixture(scope="module")
-def kafka(server_dir: Path, cache_dir: Path) -> Iterator[str]:
-    """A Kafka of these tests alone: what others published on the session's is lag to a group that never read."""
-    with running_kafka(server_dir / "kafka-quiet", cache_dir, durable=False) as server:
-        yield server.bootstrap
+def kafka(own_kafka_server: KafkaServer) -> str:
+    """What others published on the session's Kafka is lag to a group that never read."""
+    return own_kafka_server.bootstrap
 
 
 @pytest.fixture
@@ -40,6 +39,7 @@ async def settings(kafka: str, postgres: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def quiet(settings: Settings) -> AsyncIterator[Quiet]:
     made = Quiet(settings, group=f"g-{uuid4()}")
+    await _look(made)
     yield made
     await made.close()
 

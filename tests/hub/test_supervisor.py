@@ -15,7 +15,7 @@ import pytest
 
 from config.settings import Settings, load
 from hub import state
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block, free_ports
 from hub.embedded.listening import PortTaken, answers, check_free
 from hub.parts import Launch, Part, answers_ready
 from hub.process import started_at
@@ -33,9 +33,14 @@ def once(name: str, code: str) -> Part:
     return Part(name, lambda: Launch([sys.executable, "-c", code]))
 
 
+@pytest.fixture(scope="module")
+def port_base() -> int:
+    return free_block()
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load({}, HUB_DIR=str(tmp_path / "hub"), HUB_PORT_BASE=str(free_ports(1)[0]))
+def settings(tmp_path: Path, port_base: int) -> Settings:
+    return load({}, HUB_DIR=str(tmp_path / "hub"), HUB_PORT_BASE=str(port_base))
 
 
 @asynccontextmanager

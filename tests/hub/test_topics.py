@@ -19,10 +19,10 @@ from schemas.topics import TOPICS
 
 
 @pytest.fixture(scope="module")
-def settings(kafka_server: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(own_kafka_server: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Those of a hub whose embedded Kafka is the test's."""
     made = load({"HUB_DIR": str(tmp_path_factory.mktemp("hub"))})
-    plan = kafka_server.plan
+    plan = own_kafka_server.plan
     made.__dict__["ports"] = Ports(1024, plan.port, plan.controller, plan.sasl, 1)  # a cached property
     return made
 
@@ -43,9 +43,11 @@ def _as(settings: Settings, server: KafkaServer, principal: str, password: str |
     }
 
 
-async def test_every_topic_is_there_with_its_partitions_and_a_second_run_changes_nothing(settings: Settings, kafka: str) -> None:
+async def test_every_topic_is_there_with_its_partitions_and_a_second_run_changes_nothing(
+    settings: Settings, own_kafka_server: KafkaServer
+) -> None:
     await provision(settings)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=own_kafka_server.bootstrap)
     await admin.start()
     about = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics(list(TOPICS))}
     await admin.close()
@@ -64,12 +66,12 @@ async def _describe(settings: Settings, server: KafkaServer, principal: str, top
 
 
 @pytest.mark.parametrize("topic", PRINCIPALS["portal"].reads)
-async def test_a_portal_reads_its_topics(settings: Settings, kafka_server: KafkaServer, topic: str) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap)
+async def test_a_portal_reads_its_topics(settings: Settings, own_kafka_server: KafkaServer, topic: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=own_kafka_server.bootstrap)
     await producer.start()
     await producer.send_and_wait(topic, b"{}", key=b"k", partition=0)
     await producer.stop()
-    consumer = AIOKafkaConsumer(**_as(settings, kafka_server, "portal"), group_id="portal.test", auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**_as(settings, own_kafka_server, "portal"), group_id="portal.test", auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 0)])
@@ -80,36 +82,36 @@ async def test_a_portal_reads_its_topics(settings: Settings, kafka_server: Kafka
 
 
 @pytest.mark.parametrize("topic", sorted(HUB_ONLY))
-async def test_a_portal_is_refused_what_is_the_hubs_own(settings: Settings, kafka_server: KafkaServer, topic: str) -> None:
-    assert await _describe(settings, kafka_server, "portal", topic) == TopicAuthorizationFailedError.errno
-    assert await _describe(settings, kafka_server, "operator", topic) == 0
+async def test_a_portal_is_refused_what_is_the_hubs_own(settings: Settings, own_kafka_server: KafkaServer, topic: str) -> None:
+    assert await _describe(settings, own_kafka_server, "portal", topic) == TopicAuthorizationFailedError.errno
+    assert await _describe(settings, own_kafka_server, "operator", topic) == 0
 
 
-async def test_a_portal_may_write_nowhere(settings: Settings, kafka_server: KafkaServer) -> None:
-    producer = AIOKafkaProducer(**_as(settings, kafka_server, "portal"))
+async def test_a_portal_may_write_nowhere(settings: Settings, own_kafka_server: KafkaServer) -> None:
+    producer = AIOKafkaProducer(**_as(settings, own_kafka_server, "portal"))
     await producer.start()
     with pytest.raises(TopicAuthorizationFailedError):
         await producer.send_and_wait("portal.bookings.v1", b"{}", partition=0)
     await producer.stop()
 
 
-async def test_the_app_writes_receipts(settings: Settings, kafka_server: KafkaServer) -> None:
-    producer = AIOKafkaProducer(**_as(settings, kafka_server, "app"))
+async def test_the_app_writes_receipts(settings: Settings, own_kafka_server: KafkaServer) -> None:
+    producer = AIOKafkaProducer(**_as(settings, own_kafka_server, "app"))
     await producer.start()
     sent = await producer.send_and_wait("receipts.v1", b"{}", partition=0)
     await producer.stop()
     assert sent.offset >= 0
 
 
-async def test_a_wrong_password_is_refused(settings: Settings, kafka_server: KafkaServer) -> None:
-    admin = AIOKafkaAdminClient(**_as(settings, kafka_server, "portal", "wrong"))
+async def test_a_wrong_password_is_refused(settings: Settings, own_kafka_server: KafkaServer) -> None:
+    admin = AIOKafkaAdminClient(**_as(settings, own_kafka_server, "portal", "wrong"))
     with pytest.raises(KafkaConnectionError):
         await admin.start()
     await admin.close()
 
 
-async def test_a_right_that_the_table_no_longer_gives_is_taken_away(settings: Settings, kafka: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+async def test_a_right_that_the_table_no_longer_gives_is_taken_away(settings: Settings, own_kafka_server: KafkaServer) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=own_kafka_server.bootstrap)
     await admin.start()
     await admin._send_to_controller(CreateAcls([Acl("User:portal", "Read", "Topic", "persons.v1", "Literal")]))
     await provision(settings)

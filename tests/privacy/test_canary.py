@@ -24,8 +24,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from config.secrets import password
+from hub.embedded.leases import free_block
 from schemas.topics import INBOUND_TOPICS, OUTBOUND_TOPICS, PARTITIONS, TOPICS
-from tests.e2e.hub import Hub, free_base
+from tests.e2e.hub import Hub
 from tests.privacy.canaries import FIELDS, PEOPLE, found_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -99,7 +100,7 @@ class Run:
 def run() -> Iterator[Run]:
     directory = Path(tempfile.mkdtemp(prefix="hub-canary-"))
     directory.chmod(0o755)
-    hub = Hub(directory / "var", free_base(), {"HUB__SAMPLE__DOCUMENTS": "0", "HUB__KAFKA__DURABLE": "false"})
+    hub = Hub(directory / "var", free_block(), {"HUB__SAMPLE__DOCUMENTS": "0", "HUB__KAFKA__DURABLE": "false"})
     made = Run(hub)
     try:
         hub.start()
