@@ -1,8 +1,8 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, throughput, replay, latency, deadlines, startup; all of them when none is named. Progress goes to stderr, the table to
-stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead. `--short` is a run of
-small sizes, to see that the benchmarks run; its figures mean nothing.
+Parts: rules, throughput, replay, latency, deadlines, retention, gateway, startup; all of them when none is named. Progress goes to
+stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead.
+`--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, rules, startup, throughput
+from bench import deadlines, gateway, keeping, rules, startup, throughput
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "startup")
+PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "retention", "gateway", "startup")
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -36,10 +36,15 @@ class Sizes:
     due: int = 200_000
     spread_s: float = 60.0
     latency_s: float = 20.0
+    old: int = 200_000
+    taken: int = 60_000
     worker_counts: tuple[int, ...] = (1, 2)
 
 
-SHORT: Final = Sizes(documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, worker_counts=(1,))
+SHORT: Final = Sizes(
+    documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000, taken=2_000,
+    worker_counts=(1,),
+)  # fmt: skip
 
 
 async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> Report:
@@ -59,6 +64,10 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
                 await throughput.latency(made, report, 500, sizes.latency_s)
             if "deadlines" in parts:
                 await deadlines.run(made, report, sizes.due, sizes.spread_s)
+            if "retention" in parts:
+                await keeping.run(made, report, sizes.old, 500, sizes.latency_s)
+            if "gateway" in parts:
+                await gateway.run(made, report, sizes.taken)
     return report
 
 

@@ -1,4 +1,4 @@
-"""A consumer of the decisions that notes when each came."""
+"""Documents at an even rate, and a consumer of the decisions that notes when each came."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bench.servers import Ground
+from bench.sides import Side
 from schemas.topics import PARTITIONS
 
 WAIT_S_MAX: Final = 30.0
@@ -50,3 +52,17 @@ class Listener:
             while any(name not in self._came for name in sent):  # noqa: ASYNC110 - looking seldom costs the measured side nothing
                 await asyncio.sleep(0.05)
         return [self._came[name] - at for name, at in sent.items()]
+
+
+async def stream(ground: Ground, side: Side, listener: Listener, name: str, per_second: int, seconds: float) -> list[float]:
+    """Seconds from publishing each document of the series `name` to its decision."""
+    documents = ground.world.documents(side.topic, name, 0, int(per_second * seconds))
+    sent: dict[str, float] = {}
+    tasks: list[asyncio.Future[None]] = []
+    began = time.perf_counter() + 0.2
+    for number, document in enumerate(documents):
+        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        sent[f"{name}-{number:08d}"] = time.perf_counter()
+        tasks.append(ground.producer.send_many([document]))
+    await asyncio.gather(*tasks)
+    return await listener.waits(sent)

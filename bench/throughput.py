@@ -7,8 +7,9 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from bench.latency import Listener, stream
 from bench.meters import percentile, rss_mib, spread
 from bench.report import Report, told
 from bench.servers import Ground
@@ -125,22 +126,10 @@ async def replay(ground: Ground, report: Report, documents: int) -> None:
 
 async def latency(ground: Ground, report: Report, per_second: int, seconds: float) -> None:
     """From publishing a document to having its decision, at an even rate."""
-    from bench.latency import Listener  # a consumer of its own, in this process
-
     part = report.part("latency")
     for name in (HUB, BARE):
         async with started(ground, name, 1) as side, Listener(ground.kafka.bootstrap, "decisions.v1") as listener:
-            sent: dict[str, float] = {}
-            count = int(per_second * seconds)
-            documents = ground.world.documents(side.topic, f"{side.name}-latency", 0, count)
-            began = time.perf_counter() + 0.2
-            tasks: list[Any] = []
-            for number, document in enumerate(documents):
-                await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-                sent[f"{side.name}-latency-{number:08d}"] = time.perf_counter()
-                tasks.append(ground.producer.send_many([document]))
-            await asyncio.gather(*tasks)
-            waits = await listener.waits(sent)
-            late = sorted(waits)[len(waits) // 10 :] if len(waits) < 100 else waits[count // 10 :]
+            waits = await stream(ground, side, listener, f"{side.name}-latency", per_second, seconds)
+            late = sorted(waits)[len(waits) // 10 :] if len(waits) < 100 else waits[len(waits) // 10 :]
             part.figure(f"{name} p50 at {per_second}/s", percentile(late, 0.5) * 1000, "ms", target="<= 15" if name == HUB else None)
             part.figure(f"{name} p99 at {per_second}/s", percentile(late, 0.99) * 1000, "ms", target="<= 40" if name == HUB else None)

@@ -16,7 +16,7 @@ from typing import Final
 from hub.embedded.listening import PortTaken, is_free
 
 FIRST: Final = 20_000
-END: Final = 30_000
+END: Final = 32_000
 """Well below the ports that the kernel takes for outgoing connections (net.ipv4.ip_local_port_range begins at 32768)."""
 BLOCK_PORTS: Final = 100
 _OWN_BLOCKS_MAX: Final = 4

@@ -74,13 +74,13 @@ class Desk:
     def decisions(self, subject: str) -> list[dict[str, Any]]:
         return self.topics.about("decisions.v1", subject_id=subject)
 
-    def decided(self, subject: str, timeout_s: float = 60, **fields: Any) -> dict[str, Any]:
+    def decided(self, subject: str, timeout_s: float = 120, **fields: Any) -> dict[str, Any]:
         return dict(self.topics.wait("decisions.v1", timeout_s, subject_id=subject, **fields))
 
     def delivered(self, document_id: str) -> dict[str, Any]:
         return dict(self.topics.wait("app.documents.v1", document_id=document_id))
 
-    def printed(self, document_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    def printed(self, document_id: str, timeout_s: float = 120) -> dict[str, Any]:
         entries = until(lambda: self.entries(document_id, "print.entered.v1"), timeout_s, f"print entry of {document_id}")
         return dict(entries[-1])
 
@@ -91,7 +91,7 @@ class Desk:
         found = [m.data for m in self.topics.of(topic) if m.type == type_]
         return [d for d in found if all(d.get(k) == v for k, v in fields.items())]
 
-    def dead(self, sent: Sent, timeout_s: float = 60) -> dict[str, str]:
+    def dead(self, sent: Sent, timeout_s: float = 120) -> dict[str, str]:
         """The headers of the dead letter made of an event."""
         place = {"dlq-topic": sent.topic, "dlq-partition": str(sent.partition), "dlq-offset": str(sent.offset)}
 

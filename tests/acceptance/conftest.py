@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.embedded.leases import free_block
 from tests.acceptance.care_desk import Desk
-from tests.acceptance.hub_process import HubProcess, free_base
+from tests.acceptance.hub_process import HubProcess
 from tests.acceptance.topic_reader import Topics
 
 
@@ -30,7 +31,7 @@ def hub(hub_dir: Path) -> Iterator[HubProcess]:
         base, _, directory = running.partition(":")
         yield HubProcess(int(base), Path(directory))
         return
-    hub = HubProcess(free_base(), hub_dir / "var")
+    hub = HubProcess(free_block(), hub_dir / "var")
     try:
         yield hub.start()
     finally:

@@ -5,11 +5,9 @@ What the tests may know is written in DOMAIN.md and CONTRACTS.md; this file is t
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,8 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 HUB = Path(sys.executable).parent / "hub"
-FIRST_BASE, LAST_BASE, STEP = 30000, 32000, 100
-PORTS = (0, 1, 2, 3, 4, 5, 6, 9, 10, 30, 31, 32, 40)
 
 Found = TypeVar("Found")
 
@@ -50,7 +46,7 @@ class HubProcess:
     arguments: tuple[str, ...] = ("--no-sample",)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 90) -> HubProcess:
+    def start(self, timeout_s: float = 240) -> HubProcess:
         self.dir.mkdir(parents=True, exist_ok=True)
         with (self.dir.parent / f"{self.dir.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -72,7 +68,7 @@ class HubProcess:
         assert self.process.poll() is None, f"hub up ended with {self.process.returncode}: {self.log[-2000:]}"
         return self.ready
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int:
+    def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = 120) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(sign)
@@ -118,7 +114,7 @@ class HubProcess:
     def pid(self, part: str) -> int | None:
         return next((p["pid"] for p in self.status["parts"] if p["name"] == part), None)
 
-    def idle(self, timeout_s: float = 60) -> None:
+    def idle(self, timeout_s: float = 120) -> None:
         def is_idle() -> bool:
             status = self.status
             return bool(status["ready"] and status["idle"])
@@ -172,21 +168,3 @@ def until(look: Callable[[], Found | None], timeout_s: float, what: str, pause_s
             return found
         assert time.monotonic() < end, f"waited {timeout_s} s in vain: {what}"
         time.sleep(pause_s)
-
-
-def free_base() -> int:
-    """A port base whose ports nobody listens on."""
-    for base in range(FIRST_BASE + os.getpid() % 10 * STEP, LAST_BASE, STEP):
-        if all(map(_is_free, (base + offset for offset in PORTS))):
-            return base
-    raise RuntimeError("no free port base")
-
-
-def _is_free(port: int) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from config.settings import load
+from hub.embedded.leases import free_block
 from hub.embedded.running import running_kafka, running_postgres
 from tests.acceptance import care_events as care
 from tests.acceptance.care_desk import Desk
-from tests.acceptance.hub_process import HUB, HubProcess, free_base
+from tests.acceptance.hub_process import HUB, HubProcess
 from tests.acceptance.topic_reader import Topics
 
 pytestmark = pytest.mark.timeout(300)
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @contextmanager
 def running(directory: Path, **env: str) -> Iterator[Desk]:
-    hub = HubProcess(free_base(), directory, env=env)
+    hub = HubProcess(free_block(), directory, env=env)
     topics = None
     try:
         hub.start()
@@ -58,7 +59,7 @@ def test_two_hubs_side_by_side_do_not_meet(hub_dir: Path) -> None:
 
 @pytest.mark.parametrize("offset", [0, 10, 30, 40])
 def test_a_taken_port_is_said_clearly(hub_dir: Path, offset: int) -> None:
-    base = free_base()
+    base = free_block()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", base + offset))
@@ -105,7 +106,7 @@ def test_early_print_ends_the_wait_where_paper_still_comes_in_time(hub_dir: Path
 
 
 def test_an_unknown_setting_is_an_error(hub_dir: Path) -> None:
-    hub = HubProcess(free_base(), hub_dir / "wrong", env={"HUB__RULES__UNREAD_HOUR": "72"})
+    hub = HubProcess(free_block(), hub_dir / "wrong", env={"HUB__RULES__UNREAD_HOUR": "72"})
     done = refused(hub)
     assert done.returncode in (1, 2)
     assert b"unread_hour" in (done.stdout + done.stderr).lower()
@@ -114,7 +115,7 @@ def test_an_unknown_setting_is_an_error(hub_dir: Path) -> None:
 def test_existing_servers_are_used(hub_dir: Path) -> None:
     """HUB_KAFKA and HUB_POSTGRES: another hub's servers, nothing embedded."""
     with running_kafka(hub_dir / "k", load({}).cache_dir, durable=False) as kafka, running_postgres(hub_dir / "p") as postgres:
-        hub = HubProcess(free_base(), hub_dir / "guest", env={"HUB_KAFKA": kafka.bootstrap, "HUB_POSTGRES": postgres.dsn})
+        hub = HubProcess(free_block(), hub_dir / "guest", env={"HUB_KAFKA": kafka.bootstrap, "HUB_POSTGRES": postgres.dsn})
         try:
             hub.start()
             assert {"kafka", "postgres"}.isdisjoint(p["name"] for p in hub.status["parts"] if p["pid"])
@@ -131,7 +132,7 @@ def test_existing_servers_are_used(hub_dir: Path) -> None:
 
 
 def test_the_sample_day_is_decided(hub_dir: Path) -> None:
-    hub = HubProcess(free_base(), hub_dir / "sample", arguments=())
+    hub = HubProcess(free_block(), hub_dir / "sample", arguments=())
     try:
         hub.start()
         hub.idle(120)

@@ -76,7 +76,7 @@ class Topics:
         self._reader: asyncio.Task[None] | None = None
         self._run(self._open())
 
-    def _run(self, work: Coroutine[Any, Any, Result], timeout_s: float = 60) -> Result:
+    def _run(self, work: Coroutine[Any, Any, Result], timeout_s: float = 120) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     async def _open(self) -> None:
@@ -178,15 +178,15 @@ class Topics:
         found = (m.data for m in self.of(topic) if m.value is not None and topic != "dead-letters.v1")
         return [d for d in found if all(d.get(k) == v for k, v in fields.items())]
 
-    def wait(self, topic: str, timeout_s: float = 60, **fields: Any) -> Any:
+    def wait(self, topic: str, timeout_s: float = 120, **fields: Any) -> Any:
         return until(lambda: self.about(topic, **fields), timeout_s, f"{topic} {fields}")[-1]
 
-    def settle(self, timeout_s: float = 60) -> None:
+    def settle(self, timeout_s: float = 120) -> None:
         """The hub is idle, and everything on its topics has been read here."""
         self.hub.idle(timeout_s)
         self.catch_up(timeout_s)
 
-    def catch_up(self, timeout_s: float = 60) -> None:
+    def catch_up(self, timeout_s: float = 120) -> None:
         async def work() -> None:
             assert self._consumer is not None
             partitions = list(self._consumer.assignment())

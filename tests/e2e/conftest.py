@@ -21,7 +21,7 @@ def hub() -> Iterator[Hub]:
     made = Hub(directory / "var", free_block(), {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false"})
     try:
         made.start()
-        made.wait(lambda: "the sample day:" in made.log, 90)
+        made.wait(lambda: "the sample day:" in made.log, 240)
         yield made
         code = made.stop()
         assert code == 0, made.log[-2000:]

@@ -49,7 +49,7 @@ class Hub:
         with (self.dir.parent / "up.log").open("ab") as log:
             command = [HUB, "--dir", self.dir, "up", "--port-base", str(self.base)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment, cwd=ROOT, start_new_session=True)
-        self.wait(lambda: self.look().get("idle"), 120)
+        self.wait(lambda: self.look().get("idle"), 240)
 
     def stop(self) -> int:
         """Ctrl-C; the exit code."""
