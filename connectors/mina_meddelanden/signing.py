@@ -113,7 +113,7 @@ def check(document: xml.Element, at: datetime) -> x509.Certificate:
                 verification_time=at,
             ),
         )
-    except (SignXMLException, ValueError, TypeError) as fault:
+    except (SignXMLException, xml.LibraryError, ValueError, TypeError) as fault:
         raise BadSignature(type(fault).__name__) from None
     return certificate
 
