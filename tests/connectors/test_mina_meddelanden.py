@@ -300,6 +300,19 @@ def test_people_are_asked_about_once_in_questions_that_the_service_takes_and_res
             recipients.encode(NUMBER, wrong)
 
 
+def test_answers_that_others_published_are_read() -> None:
+    """Fixtures of another mediator's: three people, each with another state, and a receipt."""
+    folder = "minameddelanden/src/integration-test/**"
+    body = original(f"{folder}/test2*/response/recipient.xml").read_bytes()
+    people = ["200001102391", "201001212388", "201301172399"]
+    found = recipients.decode(people, {"mm.kivra.com"}, Answer(200, body, {}))
+    assert [found[person].because for person in people] == ["reachable", "sender_not_accepted", "no_mailbox"]
+    assert found[people[0]].address == "https://mm.kivra.com/service/v3"
+    receipt = original(f"{folder}/test1*/response/deliverSecure.xml").read_bytes()
+    recipient = receipt.decode().partition("RecipientId>")[2][:12]
+    assert wire.decode(recipient, Answer(200, receipt, {})).transaction == "3832352f-fa74-4c17-ab6a-a6e3ab8324f3"
+
+
 # --- schemas --------------------------------------------------------------------------------------------------------------
 
 EXCHANGES = {"is-reachable": "recipient-v3.xsd", "deliver-secure": "service-v3.xsd", "not-delivered": "service-v3.xsd"}

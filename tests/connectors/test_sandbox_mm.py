@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.channels import Enclosure, Letter, MailboxChannel, Operator
 from connectors.mina_meddelanden import recipients
 from connectors.mina_meddelanden.channel import MinaMeddelanden
 from connectors.mina_meddelanden.client import MailboxClient
-from connectors.mina_meddelanden.names import HEADERS, SOAP, SOAP_BYTES_MAX
+from connectors.mina_meddelanden.names import HEADERS, RECIPIENT_ID, SOAP, SOAP_BYTES_MAX
 from connectors.mina_meddelanden.options import Options
 from connectors.mina_meddelanden.wire import Signatories
 from connectors.peer import Answer, Call, Limits
 from connectors.sandbox import mm_soap, signers
 from connectors.sandbox.faults import Faults
+from connectors.sandbox.mm_letter import Received, received
 from connectors.sandbox.server import application
 from connectors.sandbox.state import Sandbox
 from schemas import persons, xml
@@ -345,6 +349,46 @@ async def test_before_the_topics_are_read_nobody_is_said_to_have_no_mailbox(it: 
     ):
         with pytest.raises(Unavailable, match="http_503"):
             await send(channel)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_letter_garbled_anywhere_is_refused_or_is_the_letter_that_was_signed(data: st.DataObject) -> None:
+    """Whoever may change bytes on the way cannot make a mailbox show anything else than what the sender signed."""
+    request, letter = signed_letter()
+    start = data.draw(st.integers(0, len(request) - 1))
+    noise = data.draw(st.binary(max_size=8) | st.text(alphabet='<>/"=&; xA\n', max_size=8).map(str.encode))
+    garbled = request[:start] + noise + request[start + data.draw(st.integers(0, 12)) :]
+    try:
+        found = received(garbled, SENDER, signers.trust(signing_files()), NOW)
+    except mm_soap.Refused:
+        return
+    assert found == letter
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_question_garbled_anywhere_is_refused_or_asks_about_people(data: st.DataObject) -> None:
+    question = recipients.encode(SENDER, [ADULT, PARENT]).body
+    start = data.draw(st.integers(0, len(question) - 1))
+    noise = data.draw(st.binary(max_size=8) | st.text(alphabet='<>/"=&; x0\n', max_size=8).map(str.encode))
+    try:
+        asked = mm_soap.question(question[:start] + noise + question[start + data.draw(st.integers(0, 12)) :])
+    except mm_soap.Refused:
+        return
+    assert len(asked.sender) == 12 and all(RECIPIENT_ID.fullmatch(person) for person in asked.people)
+
+
+@cache
+def signed_letter() -> tuple[bytes, Received]:
+    """A request of ours and what a mailbox makes of it."""
+
+    async def made() -> bytes:
+        async with mediating("http://127.0.0.1:1") as channel:
+            return channel.encode(LETTER)
+
+    request = asyncio.run(made())
+    return request, received(request, SENDER, signers.trust(signing_files()), NOW)
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------------
