@@ -56,7 +56,7 @@ async def run(settings: Settings) -> None:
         sandbox = Sandbox(world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway)
         signer = Signer(kept_key(settings.secrets_dir), settings.oidc_issuer, settings.auth.audience)
         trust = signers.trust(signers.kept(settings.secrets_dir, settings.hub.sender))
-        app = application(sandbox, signer, trust)
+        app = application(sandbox, signer, trust=trust)
         add_health(app, meter, PART, learning.ready.is_set)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)  # paths hold test persons' numbers
         await runner.setup()

@@ -12,15 +12,17 @@ from connectors.sandbox.signers import Trust
 from connectors.sandbox.state import SANDBOX, Sandbox
 
 
-def application(sandbox: Sandbox, signer: Signer, trust: Trust) -> web.Application:
-    """All endpoints over one sandbox; `signer` makes tokens, `trust` is what its mailboxes check letters by."""
+def application(sandbox: Sandbox, signer: Signer, *, trust: Trust | None = None) -> web.Application:
+    """All endpoints over one sandbox; `trust` is what its mailbox operators check letters by, without it there are none."""
     app = web.Application(middlewares=[faults_as_problems, from_here_only], client_max_size=BODY_BYTES_MAX)
     app[SANDBOX] = sandbox
     app[pages.SIGNER] = signer
-    app[mm.TRUST] = trust
     app[oidc.CODES] = Codes()
     app[pages.SESSIONS] = pages.Sessions()
     app.on_response_prepare.append(add_security_headers)
-    for routes in (controls.routes(), spar.routes(), mm.routes(), oidc.routes(), pages.routes()):
+    if trust is not None:
+        app[mm.TRUST] = trust
+        app.router.add_routes(mm.routes())
+    for routes in (controls.routes(), spar.routes(), oidc.routes(), pages.routes()):
         app.router.add_routes(routes)
     return app

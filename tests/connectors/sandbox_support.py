@@ -88,7 +88,7 @@ async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> A
     clock = Clock(directory / "clock.json")
     sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url)
     signer = Signer(a_key(), "", "hub")
-    server = TestServer(application(sandbox, signer, signers.trust(signing_files())))
+    server = TestServer(application(sandbox, signer, trust=signers.trust(signing_files())))
     await server.start_server(access_log=None)
     signer.issuer = str(server.make_url("/oidc"))
     try:

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from connectors.sandbox import signers
 from connectors.sandbox.faults import Fault, Faults
 from connectors.sandbox.pages.markup import Html, table, tag
 from connectors.sandbox.server import application
@@ -33,7 +32,6 @@ from tests.connectors.sandbox_support import (
     person,
     requested,
     running,
-    signing_files,
     tell,
 )
 
@@ -170,7 +168,7 @@ async def test_an_answer_of_the_register_keeps_its_own_as_of_and_is_counted(it: 
 
 async def test_a_register_that_has_not_read_its_topics_yet_does_not_say_that_there_is_no_such_person(it: Running) -> None:
     early = Sandbox(it.world, it.sandbox.publishing, it.sandbox.clock, SENDER, Faults(), lambda: False, "")
-    async with TestServer(application(early, it.signer, signers.trust(signing_files()))) as server, aiohttp.ClientSession() as session:
+    async with TestServer(application(early, it.signer)) as server, aiohttp.ClientSession() as session:
         answer = await session.post(server.make_url("/spar/lookup"), json={"patient": ADULT})
         assert (answer.status, (await answer.json())["code"]) == (503, "starting")
 

@@ -295,7 +295,7 @@ async def test_a_sender_that_is_not_known_is_told_so_by_both_services(it: Runnin
             await channel.reach([ADULT])
     assert code_of(await post(it, "/mm/service/billo", request)) == "5012", "signed by nobody that is trusted here"
     with_ours = Sandbox(it.world, it.sandbox.publishing, it.sandbox.clock, other, Faults(), lambda: True, "")
-    async with mediating(it.url) as ours, TestServer(application(with_ours, it.signer, signers.trust(signing_files()))) as server:
+    async with mediating(it.url) as ours, TestServer(application(with_ours, it.signer, trust=signers.trust(signing_files()))) as server:
         there = replace(it, url=str(server.make_url("")).rstrip("/"))
         assert code_of(await post(there, "/mm/service/billo", ours.encode(LETTER))) == "5014"
 
@@ -344,7 +344,7 @@ async def test_every_answer_of_the_stand_in_follows_the_contract(it: Running, ch
 async def test_before_the_topics_are_read_nobody_is_said_to_have_no_mailbox(it: Running) -> None:
     early = Sandbox(it.world, it.sandbox.publishing, it.sandbox.clock, SENDER, Faults(), lambda: False, "")
     async with (
-        TestServer(application(early, it.signer, signers.trust(signing_files()))) as server,
+        TestServer(application(early, it.signer, trust=signers.trust(signing_files()))) as server,
         mediating(str(server.make_url("")).rstrip("/")) as channel,
     ):
         with pytest.raises(Unavailable, match="http_503"):
