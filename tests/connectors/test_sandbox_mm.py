@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,6 +35,7 @@ from connectors.sandbox.server import application
 from connectors.sandbox.state import Sandbox
 from schemas import persons, xml
 from schemas.errors import PeerFailure, Rejected, Unavailable, Uncertain
+from tests.connectors.contract.certificates import certificates
 from tests.connectors.contract.fixed_key import signatory
 from tests.connectors.sandbox_support import ADULT, CHILD, NOW, PARENT, SENDER, Running, requested, running, signing_files, tell
 
@@ -70,9 +72,12 @@ async def channel(it: Running) -> AsyncIterator[MinaMeddelanden]:
 
 
 @asynccontextmanager
-async def mediating(url: str, by: Signatories | None = None, limits: Limits | None = None, **more: Any) -> AsyncIterator[MinaMeddelanden]:
+async def mediating(
+    url: str, by: Signatories | None = None, limits: Limits | None = None, tls: ssl.SSLContext | None = None, **more: Any
+) -> AsyncIterator[MinaMeddelanden]:
     told = options(url, **more)
-    async with MinaMeddelanden(told, by or told.signatories(), **({"deliveries": limits, "questions": limits} if limits else {})) as made:
+    bounds = {"deliveries": limits, "questions": limits} if limits else {}
+    async with MinaMeddelanden(told, by or told.signatories(), tls=tls, **bounds) as made:
         yield made
 
 
@@ -246,6 +251,23 @@ async def test_a_letter_goes_only_to_hosts_that_the_settings_allow(it: Running) 
             await send(channel)
         assert not any((await channel.reach([ADULT]))[ADULT].values())
     assert await get(it, f"/inbox/billo/{ADULT}") == []
+
+
+async def test_over_mutual_tls_the_address_that_is_answered_is_one_of_tls_too(it: Running, tmp_path: Path) -> None:
+    open_mailbox(it)
+    tls = certificates(tmp_path)
+    server = TestServer(application(it.sandbox, it.signer, trust=signers.trust(signing_files())), scheme="https", host="localhost")
+    await server.start_server(ssl=tls.server)
+    url = str(server.make_url("")).rstrip("/")
+    try:
+        async with mediating(url, allowed_hosts=("localhost",), tls=tls.client) as channel:
+            assert url.startswith("https://localhost:") and await send(channel)
+        async with mediating(url, allowed_hosts=("localhost",), tls=tls.without_certificate) as stranger:
+            with pytest.raises(Unavailable):
+                await send(stranger)
+    finally:
+        await server.close()
+    assert [row["times"] for row in await get(it, f"/inbox/billo/{ADULT}")] == [1]
 
 
 # --- what an operator does not take ---------------------------------------------------------------------------------------
