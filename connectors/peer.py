@@ -10,6 +10,7 @@ bare HTTP status (RFC 9110 section 15) where the body says nothing that the conn
 """
 
 import asyncio
+import io
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ Meaning = TypeVar("Meaning")
 
 RETRY_AFTER_S_MAX: Final = 300.0
 CODE_CHARS_MAX: Final = 80
+WHOLE_BYTES_MAX: Final = 256 * 1024
+"""A larger body is written piece by piece, between which other exchanges get their turn."""
 
 
 class Row(NamedTuple):
@@ -198,7 +201,12 @@ class Peer:
         sent = SimpleNamespace(written=False)
         try:
             async with self._sessions[call.changes].request(
-                call.method, self._url + call.path, data=call.body, headers=call.headers, allow_redirects=False, trace_request_ctx=sent
+                call.method,
+                self._url + call.path,
+                data=_in_pieces(call.body),
+                headers=call.headers,
+                allow_redirects=False,
+                trace_request_ctx=sent,
             ) as answer:
                 body = bytearray()
                 async for piece in answer.content.iter_any():
@@ -208,6 +216,11 @@ class Peer:
                 return Answer(answer.status, bytes(body), {name.lower(): value for name, value in answer.headers.items()})
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _lost(error, sent.written) from None
+
+
+def _in_pieces(body: bytes) -> bytes | io.BytesIO:
+    """A large body as a file, which aiohttp hands to the socket piece by piece instead of in one write."""
+    return io.BytesIO(body) if len(body) > WHOLE_BYTES_MAX else body
 
 
 async def _mark_written(session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams) -> None:

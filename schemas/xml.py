@@ -19,6 +19,8 @@ from schemas.errors import FieldError, Malformed, TooLarge
 
 Element = etree._Element
 """The type of what `parse` gives, for those who may not import lxml."""
+LibraryError = etree.LxmlError
+"""What lxml raises within other libraries that use it, for the same."""
 
 
 class Limits(NamedTuple):

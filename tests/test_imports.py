@@ -22,11 +22,12 @@ DOORS = {
     "mode": ("pipelines/transport/", "pipelines/agents.py"),
     "lxml": ("schemas/xml.py",),
     "zeep": ("connectors/soap.py",),
+    "signxml": ("connectors/mina_meddelanden/signing.py",),
     "aiortc": ("video/",),
     "jgo": ("hub/embedded/jars.py",),
     "prometheus_client": ("config/telemetry.py",),
 }
-ONE_MODULE = ("zeep", "aiortc")  # a door in a folder, but only one
+ONE_MODULE = ("zeep", "signxml", "aiortc")  # a door in a folder, but only one
 NO_ENVIRONMENT = {"environ", "getenv", "environb"}
 
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from config.health import LOOPBACK, add_health
 from config.settings import Settings, SettingsError, load
 from config.telemetry import PrometheusMeter, set_up_logging
+from connectors.sandbox import signers
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.learning import Learning
 from connectors.sandbox.oidc.tokens import Signer, kept_key
@@ -54,7 +55,8 @@ async def run(settings: Settings) -> None:
         gateway = f"http://{LOOPBACK}:{settings.ports.gateway}"
         sandbox = Sandbox(world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway)
         signer = Signer(kept_key(settings.secrets_dir), settings.oidc_issuer, settings.auth.audience)
-        app = application(sandbox, signer)
+        trust = signers.trust(signers.kept(settings.secrets_dir, settings.hub.sender))
+        app = application(sandbox, signer, trust=trust)
         add_health(app, meter, PART, learning.ready.is_set)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)  # paths hold test persons' numbers
         await runner.setup()

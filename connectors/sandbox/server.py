@@ -2,23 +2,27 @@
 
 from aiohttp import web
 
-from connectors.sandbox import controls, spar
+from connectors.sandbox import controls, mm, spar
 from connectors.sandbox.answers import BODY_BYTES_MAX, add_security_headers, faults_as_problems, from_here_only
 from connectors.sandbox.oidc import endpoints as oidc
 from connectors.sandbox.oidc.codes import Codes
 from connectors.sandbox.oidc.tokens import Signer
 from connectors.sandbox.pages import endpoints as pages
+from connectors.sandbox.signers import Trust
 from connectors.sandbox.state import SANDBOX, Sandbox
 
 
-def application(sandbox: Sandbox, signer: Signer) -> web.Application:
-    """All endpoints over one sandbox."""
+def application(sandbox: Sandbox, signer: Signer, *, trust: Trust | None = None) -> web.Application:
+    """All endpoints over one sandbox; `trust` is what its mailbox operators check letters by, without it there are none."""
     app = web.Application(middlewares=[faults_as_problems, from_here_only], client_max_size=BODY_BYTES_MAX)
     app[SANDBOX] = sandbox
     app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
     app[pages.SESSIONS] = pages.Sessions()
     app.on_response_prepare.append(add_security_headers)
+    if trust is not None:
+        app[mm.TRUST] = trust
+        app.router.add_routes(mm.routes())
     for routes in (controls.routes(), spar.routes(), oidc.routes(), pages.routes()):
         app.router.add_routes(routes)
     return app

@@ -1,5 +1,6 @@
 """A sandbox on a free port without Kafka, events of the hub to feed it, and Chromium."""
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import orjson
@@ -17,6 +19,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from connectors.sandbox import signers
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.oidc.tokens import Signer
 from connectors.sandbox.publishing import Publishing
@@ -70,6 +73,14 @@ def a_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 
 
+@cache
+def signing_files() -> signers.Files:
+    """Keys and certificates of a sender and a mediator; their making takes a second."""
+    directory = Path(mkdtemp(prefix="hub-signers-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return signers.kept(directory, SENDER)
+
+
 @asynccontextmanager
 async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> AsyncIterator[Running]:
     """The application behind a real socket; its issuer is its own address."""
@@ -77,7 +88,7 @@ async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> A
     clock = Clock(directory / "clock.json")
     sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url)
     signer = Signer(a_key(), "", "hub")
-    server = TestServer(application(sandbox, signer))
+    server = TestServer(application(sandbox, signer, trust=signers.trust(signing_files())))
     await server.start_server(access_log=None)
     signer.issuer = str(server.make_url("/oidc"))
     try:

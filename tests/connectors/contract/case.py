@@ -7,6 +7,7 @@ A connector joins by a module `<name>_case.py` in this folder with `EXCHANGES`, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ class Exchange:
     """What of a decoded success matters: everything but the peer's own references."""
     rows: Sequence[tuple[Row, Answer]]
     """Every row of the error table, with an answer that shows it."""
-    opaque: Sequence[bytes] = ()
-    """Parts of the golden answer that carry no meaning: spoiling them may go unseen."""
+    no_better: Callable[[Any, Any], bool] = eq
+    """Whether what a spoilt answer means (first) is as good as, or more careful than, what the whole one does."""
 
     @property
     def answer(self) -> Answer:

@@ -98,7 +98,7 @@ def test_an_answer_garbled_anywhere_means_the_same_or_is_not_accepted(exchange: 
     noise = data.draw(st.binary(min_size=0, max_size=12) | st.text(alphabet='<>/"{}[],:&;=x 0\n', max_size=8).map(str.encode))
     body = answer.body[:start] + noise + answer.body[start + length :]
     seen = outcome(exchange, Answer(answer.status, body, answer.headers))
-    assert seen is None or seen == whole
+    assert seen is None or exchange.no_better(seen, whole)
 
 
 @each
