@@ -206,6 +206,10 @@ class Settings(Table):
     def dead_letter_key(self) -> bytes:
         return secret(self.secrets_dir, "dead-letters")
 
+    def sms_callback_key(self) -> bytes:
+        """What makes the URLs of SMS delivery reports (`schemas.callback`): the gateway reads them, whoever sends writes them."""
+        return secret(self.secrets_dir, "sms-callback")
+
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""
         return password(self.secrets_dir, f"kafka-{principal}")

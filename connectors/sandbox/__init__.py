@@ -2,6 +2,7 @@
 
     world, learning   what the stand-ins know: learned from the topics, from their beginning, held in memory
     register          the population register, `/spar`
+    kivra, sms        a mailbox operator, `/kivra`, and an SMS provider, `/sms`
     oidc              the token issuer, `/oidc`
     inbox             what really arrived in app and mailboxes
     people            `POST /people`: a test person known everywhere at once
