@@ -206,9 +206,9 @@ class Settings(Table):
     def dead_letter_key(self) -> bytes:
         return secret(self.secrets_dir, "dead-letters")
 
-    def sms_callback_key(self) -> bytes:
-        """What makes the URLs of SMS delivery reports (`schemas.callback`): the gateway reads them, whoever sends writes them."""
-        return secret(self.secrets_dir, "sms-callback")
+    def callback_secret(self) -> bytes:
+        """What the addresses of delivery reports are made with (`schemas.callback`)."""
+        return secret(self.secrets_dir, "callback")
 
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""

@@ -146,7 +146,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             is_blocked=book.is_blocked,
             find_attachment=book.attachment_for,
             booking_source=source,
-            sms_callback_secret=settings.sms_callback_key(),
+            callback_secret=settings.callback_secret(),
         )
     )
     add_health(app, meter, PART, lambda: publisher.ready)

@@ -58,7 +58,7 @@ class Ports:
     is_blocked: Ask
     find_attachment: Find
     booking_source: Source
-    sms_callback_secret: bytes = field(repr=False)
+    callback_secret: bytes = field(repr=False)
 
 
 def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
@@ -78,7 +78,7 @@ def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
         EventsDoor(auth, admission, intake, limits),
         {path: SoapDoor(auth, admission, limits, operate, DOCUMENTS[path]) for path, operate in operations.items()},
         AttachmentDoor(auth, ports.find_attachment, publisher, ports.keys, limits, ports.now),
-        SmsCallbackDoor(ports.sms_callback_secret, admission, publisher, ports.keys, limits, ports.meter, ports.now),
+        SmsCallbackDoor(ports.callback_secret, admission, publisher, ports.keys, limits, ports.meter, ports.now),
         ports.meter,
     )
     return app, publisher

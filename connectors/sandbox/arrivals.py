@@ -4,7 +4,7 @@
 more than once and a consumer knows it by its id; `records` counts those too, so that nothing is hidden.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -45,6 +45,9 @@ class Arrival:
     content_type: str = JSON
     times: int = 0
     records: int = 0
+    what: str = ""
+    """What an arrival is, where it is not what the channel says; a letter has `attachments`, each with type, digest and size."""
+    attachments: Sequence[Mapping[str, Any]] = ()
 
     def shown(self, channel: str) -> dict[str, Any]:
         return {
@@ -56,7 +59,8 @@ class Arrival:
             "first_at": time_text(self.first_at),
             "last_at": time_text(self.last_at),
             "records": self.records,
-            "what": CHANNELS[channel],
+            "what": self.what or CHANNELS[channel],
+            **({"attachments": list(self.attachments)} if self.attachments else {}),
         }
 
 
@@ -68,13 +72,13 @@ class Arrivals:
 
     def note(
         self, channel: str, person: str, name: str, about: str, digest: str, size: int, at: datetime, *, repeated: bool,
-        content_type: str = JSON,
+        content_type: str = JSON, what: str = "", attachments: Sequence[Mapping[str, Any]] = (),
     ) -> None:  # fmt: skip
         """Something arrived; `repeated` says that it is a record of an event that came before."""
         inbox = self._by_person.setdefault((channel, person), {})
         found = inbox.get((about, digest))
         if found is None:
-            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at, content_type)
+            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at, content_type, what=what, attachments=attachments)
         found.records += 1
         if not repeated:
             found.times += 1

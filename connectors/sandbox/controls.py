@@ -1,6 +1,7 @@
 """The operator's endpoints: `/clock`, `/faults`, `/people`, `/inbox`."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from schemas.events import malformed
 
 ADVANCE_S_MAX: Final = 10 * 366 * 86_400.0
 REGISTER: Final = "spar"
+MAILBOX_REGISTER: Final = "mm"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -99,12 +101,14 @@ async def inbox(request: web.Request) -> web.Response:
     channel = request.match_info["channel"]
     if channel not in CHANNELS:
         raise web.HTTPNotFound
-    return as_json(request.app[SANDBOX].world.arrivals.of(channel, _person(request)))
+    world = request.app[SANDBOX].world
+    return as_json([_with_document(row, world.deliveries) for row in world.arrivals.of(channel, _person(request))])
 
 
 async def lookups(request: web.Request) -> web.Response:
     """How often each register was asked about a test person."""
-    return as_json({REGISTER: request.app[SANDBOX].world.register.asked[_person(request)]})
+    world, person = request.app[SANDBOX].world, _person(request)
+    return as_json({REGISTER: world.register.asked[person], MAILBOX_REGISTER: world.far_asked[person]})
 
 
 def routes() -> list[web.RouteDef]:
@@ -126,6 +130,12 @@ def _person(request: web.Request) -> str:
         return persons.normalise(request.match_info["person"])
     except ValueError as fault:
         raise Malformed([("/person", str(fault))]) from None
+
+
+def _with_document(row: dict[str, Any], deliveries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A mailbox knows a delivery by our reference; whose document it was is known here from the hub's own event."""
+    known = deliveries.get(row.get("delivery_id", ""))
+    return {"document_id": known["document_id"], **row} if known is not None else row
 
 
 def _told(clock: Clock) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.sandbox.answers import as_json, json_of
-from connectors.sandbox.kivra_content import MESSAGES, PAYLOAD_BYTES_MAX, SSN, Content, Refusal, read_content
+from connectors.sandbox.faults import Mode
+from connectors.sandbox.kivra_content import MESSAGES, PAYLOAD_BYTES_MAX, PDF, SSN, Content, Refusal, read_content
 from connectors.sandbox.reading import changed, whole
 from connectors.sandbox.state import SANDBOX
 from connectors.sandbox.unwell import behave
@@ -27,6 +28,8 @@ CLIENT_SECRET: Final = "sandbox-kivra"  # noqa: S105 - a stand-in's, for everybo
 TENANT: Final = "tenant_16232100001600000000000000000000sandbox"
 PER_RECIPIENT_MAX: Final = 50
 WINDOW_S: Final = 60.0
+TOKEN_SPARES: Final[tuple[Mode, ...]] = ("lose_answer", "garbage")
+MATCH_SPARES: Final[tuple[Mode, ...]] = ("lose_answer",)
 KEPT_MAX: Final = 100_000
 """Payloads that are recognised, recipients that are counted, tokens that are good: the oldest go."""
 
@@ -86,13 +89,13 @@ KIVRA: Final = web.AppKey("kivra", Kivra)
 
 
 async def give_token(request: web.Request) -> web.StreamResponse:
-    """OAuth 2.0 client credentials."""
-    return await behave(request, "kivra", lambda: _token(request), garbage_type="application/json")
+    """OAuth 2.0 client credentials. Tokens are asked for now and then, unseen: faults meant for a letter are not used up here."""
+    return await behave(request, "kivra", lambda: _token(request), spares=TOKEN_SPARES)
 
 
 async def match(request: web.Request) -> web.StreamResponse:
-    """Those of a list who have a mailbox that takes mail from the hub."""
-    return await behave(request, "kivra", lambda: _match(request), garbage_type="application/json")
+    """Those of a list who have a mailbox that takes mail from the hub. A lost answer does nothing here: kept for letters."""
+    return await behave(request, "kivra", lambda: _match(request), garbage_type="application/json", spares=MATCH_SPARES)
 
 
 async def send(request: web.Request) -> web.StreamResponse:
@@ -203,12 +206,12 @@ def _accepts(request: web.Request, ssn: str) -> bool | None:
 
 
 def _arrived(request: web.Request, content: Content, key: str, again: bool) -> None:
+    """A mailbox knows our reference, no document; a repeat that was recognised is no delivery of its own."""
     sandbox = request.app[SANDBOX]
-    asked_for = sandbox.world.deliveries.get(content.reference)
-    name, about = ("document_id", str(asked_for["document_id"])) if asked_for is not None else ("objkey", key)
+    name, about = ("delivery_id", content.reference) if content.reference else ("objkey", key)
     sandbox.world.arrivals.note(
         "kivra", content.ssn, name, about, sha256(content.data).hexdigest(), len(content.data), sandbox.clock.now(),
-        repeated=again, content_type=content.content_type,
+        repeated=again, content_type=PDF, what="received", attachments=content.others,
     )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ TYPES: Final = frozenset(
      "invite.sign"}
 )  # fmt: skip
 RETAINED: Final = frozenset({"letter.creditnotice", "letter.salary", "letter.signed", "salaryslip", "invite.sign"})
+PDF: Final = "application/pdf"
+HTML: Final = "text/html"
 SSN: Final = re.compile(r"(18|19|20)[0-9]{10}")
 MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -47,6 +49,18 @@ class Refusal(NamedTuple):
     code: str
 
 
+class File(NamedTuple):
+    """A file as it came."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+    def shown(self) -> dict[str, Any]:
+        """For the inbox."""
+        return {"name": self.name, "content_type": self.content_type, "sha256": sha256(self.data).hexdigest(), "size": len(self.data)}
+
+
 class Content(NamedTuple):
     """A content that can be delivered: to whom, and its main file as the reader opens it."""
 
@@ -55,7 +69,8 @@ class Content(NamedTuple):
     type: str
     generated_at: str | None
     data: bytes
-    content_type: str
+    others: tuple[Mapping[str, Any], ...]
+    """The other files, as the inbox shows them: what is read on a phone, and enclosures."""
     reference: str
     """What the sender calls it: the name of its HTML part, without the ending; empty where it has none."""
     digest: bytes
@@ -85,22 +100,26 @@ def read_content(payload: bytes) -> Content | Refusal:
         return Refusal("42221")
     if not isinstance(parts, list) or not parts:
         return Refusal("40059")
-    files = [_file(part, "application/pdf") for part in parts]
-    html = [_file(part["responsive_part"], "text/html") for part in parts if isinstance(part, dict) and "responsive_part" in part]
-    for found in files + html:
-        if isinstance(found, Refusal):
-            return found
-    main = files[0]
-    assert isinstance(main, bytes)
+    files: list[File] = []
+    for part in parts:
+        found = [_file(part, PDF)]
+        if isinstance(part, dict) and "responsive_part" in part:
+            found.append(_file(part["responsive_part"], HTML))
+        for each in found:
+            if isinstance(each, Refusal):
+                return each
+            files.append(each)
+    main, *others = files
     name = str(parts[0].get("responsive_part", {}).get("name", "")).rpartition(".")[0]
     compared = {key: value for key, value in given.items() if key != "generated_at"}
     digest = sha256(orjson.dumps(compared, option=orjson.OPT_SORT_KEYS)).digest()
     made_at = given.get("generated_at")
-    return Content(ssn, subject, kind, made_at if isinstance(made_at, str) else None, main, "application/pdf", name, digest)
+    shown = tuple(each.shown() for each in others)
+    return Content(ssn, subject, kind, made_at if isinstance(made_at, str) else None, main.data, shown, name, digest)
 
 
-def _file(part: Any, content_type: str) -> bytes | Refusal:
-    """The bytes of one file object."""
+def _file(part: Any, content_type: str) -> File | Refusal:
+    """One file object."""
     if not isinstance(part, dict) or not all(isinstance(part.get(name), str) for name in ("name", "data", "content_type")):
         return Refusal("40059")
     if part["content_type"] != content_type:
@@ -109,6 +128,6 @@ def _file(part: Any, content_type: str) -> bytes | Refusal:
         data = binascii.a2b_base64(part["data"].encode("ascii"), strict_mode=True)
     except ValueError:
         return Refusal("40019")
-    if content_type == "application/pdf" and not data.startswith(b"%PDF-"):
+    if content_type == PDF and not data.startswith(b"%PDF-"):
         return Refusal("40019")
-    return data
+    return File(part["name"], content_type, data)

@@ -4,7 +4,7 @@ queue, decisions, and people's accounts and links, as the topics tell them. Pure
 A topic gives a record at least once; an event is known by its `ce_id`. Everything has a bound: the oldest goes.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,6 +71,8 @@ class World:
         self.revision = 0
         self.register = Register()
         self.arrivals = Arrivals()
+        self.far_asked: Counter[str] = Counter()
+        """How often Mina meddelanden's register was asked about a person."""
         self.accounts: Kept[Data] = Kept()
         self.agents: Kept[dict[str, Data]] = Kept()
         self.mailboxes: Kept[dict[str, Data]] = Kept()

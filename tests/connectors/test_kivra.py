@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +16,8 @@ import aiohttp
 import orjson
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -26,11 +28,11 @@ from connectors.kivra.channel import Kivra
 from connectors.kivra.errors import ERRORS, TOKEN_CODES, token_ran_out
 from connectors.kivra.limiter import PER_RECIPIENT_MAX, WINDOW_S, Limiter
 from connectors.kivra.wire import CONTENT_BYTES_MAX, Sender, Token, content
-from connectors.peer import Answer
+from connectors.peer import Answer, Row
 from connectors.phrases import SUBJECT_CHARS_MAX
 from connectors.sandbox import kivra as kivra_peer
 from connectors.sandbox.kivra import CLIENT_ID, CLIENT_SECRET, TENANT
-from connectors.sandbox.kivra_content import MESSAGES
+from connectors.sandbox.kivra_content import MESSAGES, Content, read_content
 from schemas.errors import PeerFailure, Rejected, Unavailable, Uncertain
 from schemas.fields import Kind
 from tests.connectors.contract.kivra_case import LETTER, error
@@ -123,6 +125,29 @@ def test_a_code_that_does_not_fit_its_status_is_not_believed(status: int, code: 
     assert caught.value.code == f"http_{status}"
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text(max_size=3)
+    | st.sampled_from(["letter", "application/pdf", "JVBERi0=", ADULT]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "data", "content_type", "responsive_part"]), inner, max_size=4)
+        | st.just({"name": "a", "data": "JVBERi0=", "content_type": "application/pdf"})
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(JSON, JSON, JSON, st.lists(JSON, max_size=2) | JSON)
+def test_the_stand_in_takes_or_refuses_whatever_it_is_given(ssn: Any, subject: Any, kind: Any, parts: Any) -> None:
+    for given_ in (ssn, {"ssn": ADULT, "subject": "x", "type": "letter", "parts": parts}, {"ssn": ssn, "subject": subject, "type": kind}):
+        found = read_content(orjson.dumps(given_))
+        assert isinstance(found, Content) or found.code in MESSAGES
+
+
 # --- the limit per recipient ----------------------------------------------------------------------------------------------
 
 
@@ -148,6 +173,18 @@ def test_the_limiter_forgets_whom_nothing_was_sent_to_for_a_minute() -> None:
         assert limiter.refuses_for_s(str(number), number / 1000) == 0
     assert limiter.refuses_for_s("x", WINDOW_S + 1) == 0
     assert len(limiter._sent) == 1
+
+
+FAILURES = {"rejected": Rejected, "unavailable": Unavailable, "uncertain": Uncertain}
+
+
+@asynccontextmanager
+async def listening(serve: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """A peer that answers everything by one function."""
+    app = web.Application()
+    app.router.add_post("/{path:.*}", serve)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
 
 
 # --- over HTTP ------------------------------------------------------------------------------------------------------------
@@ -208,14 +245,20 @@ async def test_a_letter_arrives_as_the_bytes_that_were_rendered_under_the_docume
     tell(desk.it.world, "delivery.requested.v1", requested("d1", ADULT) | {"delivery_id": str(LETTER.delivery_id)})
     key = await desk.send()
     assert len(key) == 42
-    assert [(row["document_id"], row["sha256"], row["size"], row["times"]) for row in await desk.inbox()] == [
-        ("d1", sha256(LETTER.pdf).hexdigest(), len(LETTER.pdf), 1)
+    [row] = await desk.inbox()
+    assert (row["document_id"], row["sha256"], row["size"], row["times"]) == ("d1", sha256(LETTER.pdf).hexdigest(), len(LETTER.pdf), 1)
+    assert [(each["content_type"], each["size"]) for each in row["attachments"]] == [
+        ("text/html", len(LETTER.html.encode())),
+        ("application/pdf", len(LETTER.enclosures[0].data)),
     ]
 
 
-async def test_a_letter_that_no_topic_told_of_is_named_by_their_own_key(desk: Desk) -> None:
-    key = await desk.send()
-    assert [row["objkey"] for row in await desk.inbox()] == [key]
+async def test_a_letter_that_no_topic_told_of_is_named_by_our_reference_or_else_by_their_own_key(desk: Desk) -> None:
+    await desk.send()
+    key = await desk.send(spoilt(parts=[{name: value for name, value in PART.items() if name != "responsive_part"}]))
+    [one, two] = await desk.inbox()
+    assert (one["delivery_id"], two["objkey"]) == (str(LETTER.delivery_id), key)
+    assert "document_id" not in one and "document_id" not in two
 
 
 async def test_a_lost_answer_is_uncertain_and_the_same_bytes_again_are_delivered_once(desk: Desk) -> None:
@@ -303,22 +346,53 @@ async def test_everybody_asked_about_is_answered_for_in_however_many_questions(d
     assert await desk.channel.reach([]) == {}
 
 
-@pytest.mark.parametrize("mode", ["lose_answer", "down"])
-async def test_a_question_whose_answer_was_lost_did_nothing(desk: Desk, mode: str) -> None:
+async def test_a_question_whose_answer_was_lost_did_nothing(desk: Desk) -> None:
     assert await desk.channel.reach([ADULT])
-    await desk.fault(mode)
+    await desk.fault("down")
     with pytest.raises(Unavailable, match="lost_answer"):
         await desk.channel.reach([ADULT])
 
 
-@pytest.mark.parametrize("mode", ["lose_answer", "garbage", "down"])
-async def test_without_a_token_nothing_was_sent_whatever_became_of_the_question_for_it(desk: Desk, mode: str) -> None:
-    """Neither refused nor in doubt: the letter is not to blame, and is still here."""
-    await desk.fault(mode)
-    with pytest.raises(Unavailable, match="no_token"):
+async def test_a_fault_set_for_a_letter_is_used_up_by_the_letter(desk: Desk) -> None:
+    """Not by the token or the question before it, which nobody sees."""
+    await desk.fault("lose_answer")
+    assert await desk.channel.reach([ADULT])
+    with pytest.raises(Uncertain, match="lost_answer"):
         await desk.send()
-    assert await desk.inbox() == []
-    assert await desk.send()
+
+
+@pytest.mark.parametrize("answer", [None, (200, b"garbage"), (200, b"{}"), (401, b""), (400, b"{}"), (500, b""), (503, b"")])
+async def test_without_a_token_nothing_was_sent_whatever_became_of_the_question_for_it(answer: tuple[int, bytes] | None) -> None:
+    """Neither refused nor in doubt: the letter is not to blame, and is still here."""
+    seen: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        if answer is None:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=answer[0] if answer else 500, body=answer[1] if answer else b"")
+
+    async with listening(serve) as url, Kivra(url, OURS) as channel:
+        with pytest.raises(Unavailable, match="no_token"):
+            await channel.send(content(letter()), recipient=ADULT, operator="kivra", delivery_id=OTHER)
+    assert seen == ["/v1/auth"]
+
+
+@pytest.mark.parametrize("row", ERRORS, ids=lambda row: row.code)
+async def test_each_row_of_the_table_is_met_over_http_and_a_token_is_renewed_once_where_that_may_help(row: Row) -> None:
+    seen: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        seen.append(request.path.rpartition("/")[2])
+        told = Answer(200, orjson.dumps({"access_token": "t", "expires_in": 9, "token_type": "bearer"}), {})
+        told = told if seen[-1] == "auth" else error(row.code)
+        return web.Response(status=told.status, body=told.body, headers=told.headers)
+
+    async with listening(serve) as url, Kivra(url, OURS) as channel:
+        with pytest.raises(FAILURES[row.failure], match=row.code):
+            await channel.send(content(letter()), recipient=ADULT, operator="kivra", delivery_id=OTHER)
+    assert seen == ["auth", "content"] * (2 if row.code in TOKEN_CODES else 1)
 
 
 async def test_garbage_after_a_letter_is_uncertain(desk: Desk) -> None:

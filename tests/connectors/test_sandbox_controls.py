@@ -161,9 +161,9 @@ async def test_an_answer_of_the_register_keeps_its_own_as_of_and_is_counted(it: 
         assert (status, answer["as_of"]) == (200, "2026-01-01T00:00:00Z")
     assert await _call(it, "POST", "/spar/lookup", {"patient": PARENT}) == (404, {
         "code": "no_such_person", "message": "The register has no such person"})  # fmt: skip
-    assert await _call(it, "GET", f"/inbox/lookups/{ADULT}") == (200, {"spar": 2})
-    assert await _call(it, "GET", f"/inbox/lookups/{PARENT}") == (200, {"spar": 1})
-    assert await _call(it, "GET", f"/inbox/lookups/{CHILD}") == (200, {"spar": 0})
+    assert await _call(it, "GET", f"/inbox/lookups/{ADULT}") == (200, {"spar": 2, "mm": 0})
+    assert await _call(it, "GET", f"/inbox/lookups/{PARENT}") == (200, {"spar": 1, "mm": 0})
+    assert await _call(it, "GET", f"/inbox/lookups/{CHILD}") == (200, {"spar": 0, "mm": 0})
 
 
 async def test_a_register_that_has_not_read_its_topics_yet_does_not_say_that_there_is_no_such_person(it: Running) -> None:

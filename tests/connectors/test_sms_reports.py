@@ -27,7 +27,7 @@ from schemas.cloudevents import decode_record
 from schemas.errors import Malformed
 from schemas.events import DeliveryAnswered, decode
 from tests.connectors.contract.sms_case import NOTIFICATION, TEXT
-from tests.connectors.gateway_support import SMS_SECRET, Answer, Gateway, until
+from tests.connectors.gateway_support import CALLBACK_SECRET, Answer, Gateway, until
 from tests.connectors.gateway_support import running as gateway_running
 from tests.connectors.sandbox_support import Running
 from tests.connectors.sandbox_support import running as sandbox_running
@@ -82,7 +82,7 @@ def test_any_bytes_are_a_report_or_malformed(body: bytes) -> None:
 # --- the door -------------------------------------------------------------------------------------------------------------
 
 
-def path_of(notification: UUID = NOTIFICATION, secret: bytes = SMS_SECRET) -> str:
+def path_of(notification: UUID = NOTIFICATION, secret: bytes = CALLBACK_SECRET) -> str:
     return f"/callbacks/sms/{callback_token(notification, secret)}"
 
 
