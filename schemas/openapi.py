@@ -141,7 +141,9 @@ def _attachment() -> dict[str, Any]:
                 "schema": {"type": "string", "maxLength": 32},
             },
         ],
-        "responses": {"200": {"description": "The attachment", "content": {"application/pdf": {}, "application/octet-stream": {}}}}
+        "responses": {
+            "200": {"description": "The attachment", "content": {"application/pdf": {}, "application/octet-stream": {}}}
+        }
         | _problems("not-authenticated", "not-allowed", "not-found", "internal", "unavailable"),
     }
 

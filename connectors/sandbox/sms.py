@@ -156,7 +156,7 @@ def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
             "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT, what="received"
         )
     url = form.get("whendelivered", "")
-    if url and urlsplit(url).hostname in HERE:
+    if _is_here(url):
         peer.report(url, message, sandbox)
     answer = {
         "id": message, "status": "created", "direction": "outgoing", "from": form["from"], "to": form["to"],
@@ -168,6 +168,13 @@ def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
 async def _refuse(request: web.Request) -> web.Response:
     await whole(request, FORM_BYTES_MAX)
     return _plain(400, "Invalid to number") if _known(request) else _plain(401, "API access requires Basic HTTP authentication")
+
+
+def _is_here(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in HERE
+    except ValueError:
+        return False
 
 
 def _known(request: web.Request) -> bool:

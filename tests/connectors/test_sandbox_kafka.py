@@ -188,7 +188,7 @@ async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_th
                 await asyncio.sleep(0.02)
         _, second_id, again = await asyncio.wait_for(anext(news), 20)
         assert (again["as_of"], second_id != first_id) == (data["as_of"], True)
-        assert (await sandbox.call("GET", f"/inbox/lookups/{PARENT}"))[1] == {"spar": 2}
+        assert (await sandbox.call("GET", f"/inbox/lookups/{PARENT}"))[1] == {"spar": 2, "mm": 0}
         await news.aclose()
     finally:
         await pool.close()

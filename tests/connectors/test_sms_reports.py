@@ -247,8 +247,9 @@ async def test_a_provider_that_stops_leaves_no_report_under_way(tmp_path: Path) 
     assert task.cancelled()
 
 
-async def test_reports_go_to_no_other_machine(way: Way) -> None:
-    text = replace(TEXT, callback_url="https://hub.example/callbacks/sms/x")
+@pytest.mark.parametrize("url", ["https://hub.example/callbacks/sms/x", "http://[::1", "http://127.0.0.1.hub.example/", "x"])
+async def test_reports_go_to_no_other_machine(way: Way, url: str) -> None:
+    text = replace(TEXT, callback_url=url)
     async with Elks46(way.provider.url + "/sms", Sender("Varden", USERNAME, PASSWORD)) as channel:
         assert (await channel.send(channel.encode(text), notification_id=NOTIFICATION)).reference
     assert not way.provider.app[SMS].reporting
