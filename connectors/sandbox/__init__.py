@@ -2,9 +2,9 @@
 
     world, learning   what the stand-ins know: learned from the topics, from their beginning, held in memory
     register          the population register, `/spar`
-    kivra, sms        a mailbox operator, `/kivra`, and an SMS provider, `/sms`
     oidc              the token issuer, `/oidc`
     inbox             what really arrived in app and mailboxes
+    kivra, sms        a mailbox operator, `/kivra`, and an SMS provider, `/sms`
     people            `POST /people`: a test person known everywhere at once
     faults, clock     what an operator may break or move
     pages             one page for operators, a plain citizen app
