@@ -206,6 +206,10 @@ class Settings(Table):
     def dead_letter_key(self) -> bytes:
         return secret(self.secrets_dir, "dead-letters")
 
+    def callback_secret(self) -> bytes:
+        """What the addresses of delivery reports are made with (`schemas.callback`)."""
+        return secret(self.secrets_dir, "callback")
+
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""
         return password(self.secrets_dir, f"kafka-{principal}")

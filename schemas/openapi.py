@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from schemas.callback import TOKEN_CHARS
 from schemas.cloudevents import ATTRIBUTE_CHARS_MAX, BATCH, BATCH_EVENTS_MAX, JSON, NDJSON, SPEC_VERSION, STRUCTURED
 from schemas.errors import PROBLEM_BASE, PROBLEM_JSON, PROBLEMS
 from schemas.events import INBOUND
@@ -33,6 +34,7 @@ def document() -> dict[str, Any]:
             "/riv/processnotification": {"post": _soap("processNotification", "RIV-TA 2.1 ProcessNotification")},
             "/riv/processrequestconfirmation": {"post": _soap("processRequestConfirmation", "RIV-TA 2.1 ProcessRequestConfirmation")},
             "/v1/attachments/{sha256}": {"get": _attachment()},
+            "/callbacks/sms/{token}": {"post": _sms_callback()},
             "/healthz": {"get": _probe("healthz", "Whether the process is alive")},
             "/readyz": {"get": _probe("readyz", "Whether work can be taken")},
             "/metrics": {"get": _metrics()},
@@ -144,6 +146,48 @@ def _attachment() -> dict[str, Any]:
         }
         | _problems("not-authenticated", "not-allowed", "not-found", "internal", "unavailable"),
     }
+
+
+def _sms_callback() -> dict[str, Any]:
+    """The form of 46elks' delivery reports; who posts it proves itself by the URL alone."""
+    return {
+        "operationId": "smsReport",
+        "summary": "A provider's delivery report of an SMS",
+        "description": (
+            "204 only after Kafka has it; anything else is to be repeated. Reports may come twice and in any order. "
+            "The token in the path is the credential: it names one message, and is not to be logged."
+        ),
+        "security": [],
+        "parameters": [
+            {
+                "name": "token",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "minLength": TOKEN_CHARS, "maxLength": TOKEN_CHARS, "pattern": "^[0-9A-Za-z_-]+$"},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-www-form-urlencoded": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["id", "status"],
+                        "properties": {
+                            "id": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
+                            "status": {"enum": ["sent", "delivered", "failed"]},
+                            "delivered": {"type": "string", "description": "When, in UTC; with `delivered` alone, and then required"},
+                        },
+                    }
+                }
+            },
+        },
+        "responses": {"204": {"description": "Kafka has it, or it settles nothing"}}
+        | _problems(
+            "malformed", "not-found", "timeout", "length-required", "too-large", "unsupported-media-type", "too-many-requests",
+            "headers-too-large", "internal", "unavailable",
+        ),
+    }  # fmt: skip
 
 
 def _probe(operation: str, summary: str) -> dict[str, Any]:

@@ -146,6 +146,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             is_blocked=book.is_blocked,
             find_attachment=book.attachment_for,
             booking_source=source,
+            callback_secret=settings.callback_secret(),
         )
     )
     add_health(app, meter, PART, lambda: publisher.ready)

@@ -1,7 +1,7 @@
 """The gateway put together from its ports: the same for the process, for tests and for benchmarks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiohttp import web
@@ -9,6 +9,7 @@ from aiohttp import web
 from connectors.gateway.admission import Admission
 from connectors.gateway.attachments import AttachmentDoor, Find
 from connectors.gateway.auth import Authenticator, Prover
+from connectors.gateway.callbacks import SmsCallbackDoor
 from connectors.gateway.events import EventsDoor
 from connectors.gateway.intake import Ask, Intake
 from connectors.gateway.options import Limits
@@ -57,6 +58,7 @@ class Ports:
     is_blocked: Ask
     find_attachment: Find
     booking_source: Source
+    callback_secret: bytes = field(repr=False)
 
 
 def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
@@ -76,6 +78,7 @@ def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
         EventsDoor(auth, admission, intake, limits),
         {path: SoapDoor(auth, admission, limits, operate, DOCUMENTS[path]) for path, operate in operations.items()},
         AttachmentDoor(auth, ports.find_attachment, publisher, ports.keys, limits, ports.now),
+        SmsCallbackDoor(ports.callback_secret, admission, publisher, ports.keys, limits, ports.meter, ports.now),
         ports.meter,
     )
     return app, publisher

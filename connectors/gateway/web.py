@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from connectors.gateway.attachments import AttachmentDoor
+from connectors.gateway.callbacks import SmsCallbackDoor
 from connectors.gateway.events import EventsDoor
 from connectors.gateway.options import Limits
 from connectors.gateway.refusals import Refused, malformed
@@ -30,12 +31,14 @@ def application(
     events: EventsDoor,
     soap: dict[str, SoapDoor],
     attachments: AttachmentDoor,
+    sms_callbacks: SmsCallbackDoor,
     meter: Meter,
 ) -> web.Application:
     """The routes. Health and metrics are added by whoever composes the part."""
     app = web.Application(middlewares=[_counting(meter), _problems])
     app.router.add_post("/v1/events", events.post)
     app.router.add_get("/v1/attachments/{sha256}", attachments.get)
+    app.router.add_post("/callbacks/sms/{token}", sms_callbacks.post)
     for path, door in soap.items():
         app.router.add_post(path, door.post)
         app.router.add_get(path, door.get)

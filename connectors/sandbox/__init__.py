@@ -5,6 +5,7 @@
     mm                Mina meddelanden: who has a mailbox, and mailbox operators, `/mm`; `signers` makes the keys of its letters
     oidc              the token issuer, `/oidc`
     inbox             what really arrived in app and mailboxes
+    kivra, sms        a mailbox operator, `/kivra`, and an SMS provider, `/sms`
     people            `POST /people`: a test person known everywhere at once
     faults, clock     what an operator may break or move
     pages             one page for operators, a plain citizen app

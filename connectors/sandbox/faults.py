@@ -23,7 +23,7 @@ MODES: Final[Mapping[Mode, str]] = MappingProxyType(
         "garbage": "does what it is asked, then answers with bytes that mean nothing",
     }
 )
-APPLIED: Final[frozenset[System]] = frozenset({"spar", "mm"})
+APPLIED: Final[frozenset[System]] = frozenset({"spar", "mm", "kivra", "sms"})
 """Systems that stand in here; faults of others are kept and shown, and touch nothing."""
 DELAY_S: Final = 3.0
 DELAY_S_MAX: Final = 60.0

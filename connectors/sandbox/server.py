@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from connectors.sandbox import controls, mm, spar
+from connectors.sandbox import controls, kivra, mm, sms, spar
 from connectors.sandbox.answers import BODY_BYTES_MAX, add_security_headers, faults_as_problems, from_here_only
 from connectors.sandbox.oidc import endpoints as oidc
 from connectors.sandbox.oidc.codes import Codes
@@ -19,10 +19,13 @@ def application(sandbox: Sandbox, signer: Signer, *, trust: Trust | None = None)
     app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
     app[pages.SESSIONS] = pages.Sessions()
+    app[kivra.KIVRA] = kivra.Kivra()
+    app[sms.SMS] = sms.Sms()
+    app.cleanup_ctx.append(sms.connected)
     app.on_response_prepare.append(add_security_headers)
     if trust is not None:
         app[mm.TRUST] = trust
         app.router.add_routes(mm.routes())
-    for routes in (controls.routes(), spar.routes(), oidc.routes(), pages.routes()):
+    for routes in (controls.routes(), spar.routes(), kivra.routes(), sms.routes(), oidc.routes(), pages.routes()):
         app.router.add_routes(routes)
     return app

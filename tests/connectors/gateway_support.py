@@ -29,6 +29,7 @@ KEYS = PersonKeys({1: b"a secret of sixteen bytes"}, 1)
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 UNIT = "SE2321000016-A1"
 POLICY = load({}).policy
+CALLBACK_SECRET = b"a secret for callback URLs"
 EVENTS = "/v1/events"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -165,6 +166,7 @@ def ports_with(log: Log, limits: Limits, **changes: Any) -> Ports:
             "is_blocked": nobody_is_blocked,
             "find_attachment": nothing_found,
             "booking_source": NoSource(),
+            "callback_secret": CALLBACK_SECRET,
         }
         | changes
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -62,6 +63,7 @@ class Running:
     sandbox: Sandbox
     kafka: Kafka
     signer: Signer
+    app: web.Application
 
     @property
     def world(self) -> World:
@@ -88,11 +90,12 @@ async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> A
     clock = Clock(directory / "clock.json")
     sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url)
     signer = Signer(a_key(), "", "hub")
-    server = TestServer(application(sandbox, signer, trust=signers.trust(signing_files())))
+    app = application(sandbox, signer, trust=signers.trust(signing_files()))
+    server = TestServer(app)
     await server.start_server(access_log=None)
     signer.issuer = str(server.make_url("/oidc"))
     try:
-        yield Running(str(server.make_url("")).rstrip("/"), sandbox, kafka, signer)
+        yield Running(str(server.make_url("")).rstrip("/"), sandbox, kafka, signer, app)
     finally:
         await server.close()
 

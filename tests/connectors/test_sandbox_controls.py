@@ -209,11 +209,11 @@ async def test_the_inbox_tells_what_arrived_by_channel(it: Running) -> None:
 
 async def test_faults_are_shown_and_cleared(it: Running) -> None:
     await _call(it, "POST", "/faults", {"system": "spar", "mode": "slow", "for_seconds": 60})
-    status, told = await _call(it, "POST", "/faults", {"system": "kivra", "mode": "refuse", "for_requests": 3})
+    status, told = await _call(it, "POST", "/faults", {"system": "takecare", "mode": "refuse", "for_requests": 3})
     assert status == 200
     shown = {row["system"]: row for row in told["faults"]}
     assert 0 < shown["spar"]["seconds_left"] <= 60
-    assert (shown["kivra"]["requests_left"], shown["kivra"]["applied"], shown["spar"]["applied"]) == (3, False, True)
+    assert (shown["takecare"]["requests_left"], shown["takecare"]["applied"], shown["spar"]["applied"]) == (3, False, True)
     assert (await _call(it, "DELETE", "/faults"))[1] == {"faults": []}
 
 
