@@ -124,10 +124,7 @@ def _block(block: Block, line: int, level: int) -> dict[str, Any]:
             is_long = sum(len(run.text) for run in runs) > CAREFUL_CHARS_MAX or any(len(run[0]) > 1 for run in made)
             return {"k": "p", "r": made, "s": is_long}
         case Heading(depth, runs):
-            made = _runs(runs, line)
-            if not any("".join(run[0]).strip() for run in made):  # a heading must say something (PDF/UA-1)
-                return {"k": "p", "r": made, "s": False}
-            return {"k": "h", "l": depth, "r": made}
+            return {"k": "h", "l": depth, "r": _runs(runs, line)}
         case Items(ordered, items):
             return {"k": "ol" if ordered else "ul", "i": [_blocks(item, line - 4, level + 1) for item in items]}
         case Table():

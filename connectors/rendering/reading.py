@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final, Literal
 
+from connectors.rendering.glyphs import printable
 from connectors.rendering.tree import BREAK, CELLS_MAX, LEVELS_MAX, TABLES_MAX, Block, Blocks, Cell, Heading, Items, Paragraph, Run, grid
 from schemas import html
 
@@ -53,7 +54,9 @@ def _stepwise(blocks: Blocks) -> Blocks:
     last = 1
     made: list[Block] = []
     for block in blocks:
-        if isinstance(block, Heading):
+        if isinstance(block, Heading) and not printable("".join(run.text for run in block.runs)).strip():
+            block = Paragraph(block.runs)  # a heading must say something
+        elif isinstance(block, Heading):
             last = min(block.level + 1, last + 1, 6)
             block = Heading(last, block.runs)
         made.append(block)

@@ -208,7 +208,7 @@ _MARKUP = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(body=st.lists(_MARKUP, max_size=6).map("".join), footer=_TEXT, title=_TEXT)
 def test_whatever_is_written_can_be_read(body: str, footer: str, title: str) -> None:
     both = letter(body, footer=footer, title=title)
