@@ -1,0 +1,41 @@
+"""The stand-ins as the hub meets them: TLS that demands its client certificate, one port for each outside system.
+
+A port serves what the plain one serves below its own system's path, and nothing else: a client whose settings name another
+system's port is told so at once. The plain port stays for operators, pages and tests.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from config.certificates import Files
+from connectors.sandbox.answers import Handler
+
+SYSTEM_OF_PORT: Final = web.AppKey("system_of_port", Mapping[int, str])
+
+
+def server_tls(files: Files) -> ssl.SSLContext:
+    """A server whose clients must show a certificate of its authority."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.authority))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(files.server, files.server_key)
+    return context
+
+
+@web.middleware
+async def own_system_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """On a system's own port only that system answers."""
+    place = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    system = request.app[SYSTEM_OF_PORT].get(place[1]) if place else None
+    if system is not None and not f"{request.path}/".startswith(f"/{system}/"):
+        raise web.HTTPNotFound
+    return await handler(request)
+
+
+async def listen(runner: web.AppRunner, host: str, ports: Mapping[int, str], files: Files) -> None:
+    """The ports, each on behalf of its system; `ports` are also told to the application by `SYSTEM_OF_PORT`."""
+    tls = server_tls(files)
+    for port in ports:
+        await web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True).start()
