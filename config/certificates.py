@@ -11,6 +11,7 @@ import ipaddress
 import os
 import secrets as chance
 import shutil
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -43,6 +44,14 @@ def kept(secrets_dir: Path) -> Files:
     if not place.exists():
         _make(place)
     return files
+
+
+def server_tls(files: Files) -> ssl.SSLContext:
+    """A server whose clients must show a certificate of its authority."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.authority))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(files.server, files.server_key)
+    return context
 
 
 def _make(place: Path) -> None:

@@ -63,7 +63,7 @@ async def run(settings: Settings) -> None:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)  # paths hold test persons' numbers
         await runner.setup()
         await web.TCPSite(runner, LOOPBACK, settings.ports.sandbox, reuse_address=True).start()
-        await secured.listen(runner, LOOPBACK, systems, certificates.kept(settings.secrets_dir))
+        await secured.listen(runner, LOOPBACK, systems, certificates.server_tls(certificates.kept(settings.secrets_dir)))
         reading = asyncio.create_task(learning.run())
         ends = asyncio.create_task(stop.wait())
         try:

@@ -10,18 +10,9 @@ from typing import Final
 
 from aiohttp import web
 
-from config.certificates import Files
 from connectors.sandbox.answers import Handler
 
 SYSTEM_OF_PORT: Final = web.AppKey("system_of_port", Mapping[int, str])
-
-
-def server_tls(files: Files) -> ssl.SSLContext:
-    """A server whose clients must show a certificate of its authority."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.authority))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(files.server, files.server_key)
-    return context
 
 
 @web.middleware
@@ -34,8 +25,7 @@ async def own_system_only(request: web.Request, handler: Handler) -> web.StreamR
     return await handler(request)
 
 
-async def listen(runner: web.AppRunner, host: str, ports: Mapping[int, str], files: Files) -> None:
+async def listen(runner: web.AppRunner, host: str, ports: Mapping[int, str], tls: ssl.SSLContext) -> None:
     """The ports, each on behalf of its system; `ports` are also told to the application by `SYSTEM_OF_PORT`."""
-    tls = server_tls(files)
     for port in ports:
         await web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True).start()

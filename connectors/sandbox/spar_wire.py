@@ -179,7 +179,8 @@ def _address(post_: xml.Element, address: Mapping[str, Any], *, special: bool) -
     if address.get("country") or not re.fullmatch("[1-9][0-9]{4}", code):
         abroad = xml.child(post_, f"{{{ADDRESS_ROOT}utlandsadress-1.1}}Utlandsadress")
         place = _held(xml.child(abroad, f"{ADDRESS}InternationellAdress"))
-        for number, line in enumerate([*lines, " ".join(filter(None, (code, str(address["city"]))))][:3], start=1):
+        place_line = " ".join(filter(None, (code, str(address["city"]))))
+        for number, line in enumerate([*lines, *filter(None, [place_line])][:3], start=1):
             xml.child(place, f"{ADDRESS}Utdelningsadress{number}", line)
         xml.child(place, f"{ADDRESS}Land", address.get("country") or "OKÄNT")
         return
