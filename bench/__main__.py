@@ -1,7 +1,7 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, throughput, replay, latency, deadlines, startup; all of them when none is named. Progress goes to stderr, the table to
-stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead. `--short` is a run of
+Parts: rules, rendering, throughput, replay, latency, deadlines, startup; all of them when none is named. Progress goes to
+stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead. `--short` is a run of
 small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
@@ -16,12 +16,12 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, rules, startup, throughput
+from bench import deadlines, rendering, rules, startup, throughput
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "startup")
+PARTS: Final = ("rules", "rendering", "throughput", "replay", "latency", "deadlines", "startup")
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -33,22 +33,27 @@ class Sizes:
     rounds: int = 3
     residents: int = 20_000
     batches: int = 40
+    letters: int = 50
     due: int = 200_000
     spread_s: float = 60.0
     latency_s: float = 20.0
     worker_counts: tuple[int, ...] = (1, 2)
 
 
-SHORT: Final = Sizes(documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, worker_counts=(1,))
+SHORT: Final = Sizes(
+    documents=2_000, rounds=1, residents=2_000, batches=5, letters=5, due=2_000, spread_s=2.0, latency_s=2.0, worker_counts=(1,)
+)
 
 
 async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> Report:
     report = Report()
     if "rules" in parts:
         rules.run(report, sizes.batches)
+    if "rendering" in parts:
+        rendering.run(report, sizes.letters)
     if "startup" in parts:
         startup.run(report)
-    if set(parts) - {"rules", "startup"}:
+    if set(parts) - {"rules", "rendering", "startup"}:
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:
             if "throughput" in parts:
