@@ -1,7 +1,7 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, throughput, replay, latency, deadlines, retention, gateway, startup; all of them when none is named. Progress goes to
-stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead.
+Parts: rules, rendering, throughput, replay, latency, deadlines, retention, gateway, startup; all of them when none is named. Progress
+goes to stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead.
 `--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
@@ -16,12 +16,12 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, gateway, keeping, rules, startup, throughput
+from bench import deadlines, gateway, keeping, rendering, rules, startup, throughput
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "retention", "gateway", "startup")
+PARTS: Final = ("rules", "rendering", "throughput", "replay", "latency", "deadlines", "retention", "gateway", "startup")
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -33,6 +33,7 @@ class Sizes:
     rounds: int = 3
     residents: int = 20_000
     batches: int = 40
+    letters: int = 50
     due: int = 200_000
     spread_s: float = 60.0
     latency_s: float = 20.0
@@ -42,8 +43,8 @@ class Sizes:
 
 
 SHORT: Final = Sizes(
-    documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000, taken=2_000,
-    worker_counts=(1,),
+    documents=2_000, rounds=1, residents=2_000, batches=5, letters=5, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000,
+    taken=2_000, worker_counts=(1,),
 )  # fmt: skip
 
 
@@ -51,9 +52,11 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
     report = Report()
     if "rules" in parts:
         rules.run(report, sizes.batches)
+    if "rendering" in parts:
+        rendering.run(report, sizes.letters)
     if "startup" in parts:
         startup.run(report)
-    if set(parts) - {"rules", "startup"}:
+    if set(parts) - {"rules", "rendering", "startup"}:
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:
             if "throughput" in parts:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 WORKERS_MAX: Final = 8  # worker-0 and worker-1 have N+3 and N+4, further ones N+13 and on
+PEERS: Final = ("spar", "mm", "kivra", "sms", "takecare")
 _DEFAULT_BASE: Final = 8080
+_PEERS: Final = 50
+_DEFAULT_PEERS: Final = 60  # 8140 and on: what well-known ports lie below belongs to others
 _FURTHER_WORKERS: Final = 11  # worker-2 listens on N+13
 
 
@@ -55,6 +58,10 @@ class Ports:
     @property
     def media(self) -> int:
         return self.base + 20 if self.base != _DEFAULT_BASE else 7300
+
+    def peer(self, name: str) -> int:
+        """Where the sandbox stands in for an outside system over TLS, with client certificates."""
+        return self.base + (_PEERS if self.base != _DEFAULT_BASE else _DEFAULT_PEERS) + PEERS.index(name)
 
     def worker(self, slot: int) -> int:
         if not 0 <= slot < WORKERS_MAX:

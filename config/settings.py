@@ -16,8 +16,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from config import certificates
 from config.policy import LimitKeys, SourceTable, Table, UnitsFile, build
-from config.ports import WORKERS_MAX, Ports, ports
+from config.ports import PEERS, WORKERS_MAX, Ports, ports
 from config.secrets import password, secret
 from schemas.policy import Policy
 
@@ -31,6 +32,7 @@ VARIABLES: Final = {
     "HUB_CONFIG": "the directory of hub.toml and units.toml",
 }
 
+PeerName = Literal["spar", "mm", "kivra", "sms", "takecare"]
 PortBase = Annotated[int, Field(ge=1024, le=65_000)]
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -101,8 +103,31 @@ class RivtaTable(Table):
     sources: dict[str, RivtaSource] = Field(default_factory=dict)
 
 
+class PeerTable(Table):
+    """How an outside system is reached: HTTPS, and the certificate that says who we are."""
+
+    url: Annotated[str, Field(pattern=r"^(https://.+)?$")] = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+
+
+class PeersTable(Table):
+    spar: PeerTable = PeerTable()
+    mm: PeerTable = PeerTable()
+    kivra: PeerTable = PeerTable()
+    sms: PeerTable = PeerTable()
+    takecare: PeerTable = PeerTable()
+
+
+CustomerNumber = Annotated[int, Field(ge=500_001, le=599_999)]
+
+
 class RegisterTable(Table):
-    url: str = ""
+    customer: CustomerNumber = 500_243
+    end_customer: CustomerNumber = 500_243
+    assignment: Positive = 637
+    user: Annotated[str, Field(min_length=1, max_length=256)] = "care-hub register look-up"
     timeout_seconds: Seconds = 10
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
@@ -148,6 +173,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
+    peers: PeersTable = PeersTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -222,9 +248,26 @@ class Settings(Table):
     def oidc_jwks_url(self) -> str:
         return self.auth.jwks_url or self._stand_in("oidc/jwks")
 
-    @property
-    def register_url(self) -> str:
-        return self.register_.url or self._stand_in("spar")
+    def peer(self, name: PeerName) -> PeerTable:
+        """How a part reaches an outside system: as set, else the sandbox's stand-in; with an empty `url`, not at all."""
+        given: PeerTable = getattr(self.peers, name)
+        if given.url or not self.sandbox.enabled:
+            return given
+        made = certificates.kept(self.secrets_dir)
+        return PeerTable(
+            url=f"https://127.0.0.1:{self.ports.peer(name)}/{name}",
+            ca_file=str(made.authority),
+            certificate_file=str(made.client),
+            key_file=str(made.client_key),
+        )
+
+    def peer_tls(self, name: PeerName) -> ssl.SSLContext:
+        """The TLS of that: whom we believe, and who we are."""
+        peer = self.peer(name)
+        context = ssl.create_default_context(cafile=peer.ca_file or None)
+        if peer.certificate_file:
+            context.load_cert_chain(peer.certificate_file, peer.key_file or None)
+        return context
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""
@@ -233,7 +276,8 @@ class Settings(Table):
     @property
     def real_peers(self) -> tuple[str, ...]:
         """The settings that point at real outside systems; the sandbox refuses to run beside any."""
-        set_ = {"auth.issuer": self.auth.issuer, "auth.jwks_url": self.auth.jwks_url, "register.url": self.register_.url}
+        set_ = {"auth.issuer": self.auth.issuer, "auth.jwks_url": self.auth.jwks_url}
+        set_ |= {f"peers.{name}.url": getattr(self.peers, name).url for name in PEERS}
         return tuple(key for key, value in set_.items() if value)
 
 

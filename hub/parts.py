@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from config.ports import PEERS
 from config.secrets import password
 from config.settings import Settings, part_environment, server_environment
 from hub.embedded import kafka, postgres
@@ -81,7 +82,8 @@ def table(settings: Settings) -> tuple[Part, ...]:
         ours.part("register", p.register, "connectors.register", needs=base),
     ]
     if settings.sandbox.enabled:
-        parts.append(ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",)))
+        sandbox = ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",))
+        parts.append(replace(sandbox, ports={**sandbox.ports, **{name: p.peer(name) for name in PEERS}}))
     present = {part.name for part in parts}
     return tuple(_with_needs(part, present) for part in parts)
 

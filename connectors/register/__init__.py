@@ -1,5 +1,5 @@
 """The client of the population register (P8): asks about people the ledger wants to know, and publishes the answers.
 
-`wire` means bytes, `client` moves them, `looking_up` decides what to ask and when; the ledger and Kafka are handed in by
-`__main__`. The register spoken to is the sandbox's stand-in; another protocol is another `wire` behind the same port.
+`looking_up` decides what to ask and when, `records` says what an answer becomes, `breaker` when not to ask at all; the register
+itself (`connectors.spar`: SPAR, or the sandbox's stand-in for it), the ledger and Kafka are handed in by `__main__`.
 """

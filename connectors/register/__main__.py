@@ -2,7 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,14 +15,17 @@ import structlog
 from config.health import serve_health
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from connectors.register.client import RegisterClient
-from connectors.register.looking_up import LookingUp
+from connectors.register.looking_up import Ask, LookingUp
 from connectors.register.records import Record
+from connectors.spar.client import LIMITS, SparClient
+from connectors.spar.wire import Customer
 from pipelines.ledger import lookups
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
 from schemas.clock import Clock
+from schemas.errors import Unavailable
+from schemas.events import PersonChanged
 from schemas.keys import PersonKeys
 
 PART = "register"
@@ -36,6 +42,30 @@ class PooledLookups:
         self.failed = partial(lookups.failed, pool)
 
 
+@asynccontextmanager
+async def asking(settings: Settings, now: Callable[[], datetime]) -> AsyncIterator[Ask]:
+    """SPAR over the settings' TLS; a register that is not set is silent (P8): it confirms nobody and denies nobody."""
+    peer, ours = settings.peer("spar"), settings.register_
+    if not peer.url:
+        yield _silent
+        return
+    customer = Customer(ours.customer, ours.end_customer, ours.assignment, ours.user)
+    seconds = ours.timeout_seconds
+    limits = replace(
+        LIMITS,
+        connect_s=min(LIMITS.connect_s, seconds),
+        silence_s=min(LIMITS.silence_s, seconds),
+        total_s=seconds,
+        connections_max=ours.concurrent_max,
+    )
+    async with SparClient(peer.url, customer, now, tls=settings.peer_tls("spar"), limits=limits) as spar:
+        yield spar.follow
+
+
+async def _silent(patient: str) -> tuple[PersonChanged, ...]:
+    raise Unavailable("not_set")
+
+
 async def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Whatever fails of ours ends the process; the supervisor starts it again."""
     stop = asyncio.Event()
@@ -45,26 +75,17 @@ async def run(settings: Settings) -> None:
     meter = PrometheusMeter(PART)
     clock = Clock(settings.clock_file)
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
-    access = KafkaAccess(
-        settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls()
-    )
+    access = KafkaAccess(settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls())
     ready = False
     health = await serve_health(settings.ports.register, meter, PART, lambda: ready)
     pool = await connect(settings.postgres_dsn(), size=settings.postgres.pool_max, part=PART)
-    register = RegisterClient(
-        settings.register_url,
-        timeout_s=settings.register_.timeout_seconds,
-        connections_max=settings.register_.concurrent_max,
-    )
     try:
-        async with register, OutputProducer.connected_to(access, client_id=PART) as producer:
+        async with asking(settings, clock.now) as ask, OutputProducer.connected_to(access, client_id=PART) as producer:
 
             async def publish(made: Record) -> None:
                 await producer.send_many([Output(*made)])
 
-            looking_up = LookingUp(
-                PooledLookups(pool), register.ask, publish, keys, clock.now, meter, settings.register_.concurrent_max
-            )
+            looking_up = LookingUp(PooledLookups(pool), ask, publish, keys, clock.now, meter, settings.register_.concurrent_max)
             ear = await asyncpg.connect(settings.postgres_dsn())
             try:
                 deaf = asyncio.Event()

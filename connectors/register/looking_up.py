@@ -43,7 +43,8 @@ class Ledger(Protocol):
     async def failed(self, person: UUID, now: datetime) -> None: ...
 
 
-Ask = Callable[[str], Awaitable[PersonChanged | None]]
+Ask = Callable[[str], Awaitable[Sequence[PersonChanged]]]
+"""The news of a number and of those it leads to (P4); none where the register has no such person."""
 Publish = Callable[[Record], Awaitable[None]]
 
 
@@ -106,18 +107,19 @@ class LookingUp:
     async def _look_up(self, due: Due) -> None:
         asked, began = self._now(), perf_counter()
         try:
-            answer = await self._ask(due.pid)
+            answers = await self._ask(due.pid)
         except PeerFailure as failure:
             outcome = type(failure).__name__.lower()
             log.warning("register_look_up_failed", failure=outcome, code=failure.code)
             await self._ledger.failed(due.person, self._now())
         else:
-            if answer is None:
+            if not answers:
                 outcome = "not_found"
                 await self._ledger.not_found(due.person, self._now())
             else:
                 outcome = "answered"
-                await self._publish(record(answer, self._keys, asked))
+                for answer in answers:
+                    await self._publish(record(answer, self._keys, asked))
                 await self._ledger.answered(due.person, self._now())
         self._meter.count("lookups", register=REGISTER, outcome=outcome)
         self._meter.observe("lookup_seconds", perf_counter() - began, register=REGISTER)

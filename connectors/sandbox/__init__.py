@@ -1,8 +1,9 @@
 """Stand-ins for outside systems, so that the hub can be tried without any of them (CONTRACTS.md section 4).
 
     world, learning   what the stand-ins know: learned from the topics, from their beginning, held in memory
-    register          the population register, `/spar`
+    register, spar    the population register, `/spar`: SPAR's person search in SOAP
     mm                Mina meddelanden: who has a mailbox, and mailbox operators, `/mm`; `signers` makes the keys of its letters
+    secured           TLS with client certificates, one port for each outside system
     oidc              the token issuer, `/oidc`
     inbox             what really arrived in app and mailboxes
     kivra, sms        a mailbox operator, `/kivra`, and an SMS provider, `/sms`

@@ -8,10 +8,12 @@ import structlog
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 
+from config import certificates
 from config.health import LOOPBACK, add_health
+from config.ports import PEERS
 from config.settings import Settings, SettingsError, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from connectors.sandbox import signers
+from connectors.sandbox import secured, signers
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.learning import Learning
 from connectors.sandbox.oidc.tokens import Signer, kept_key
@@ -56,11 +58,13 @@ async def run(settings: Settings) -> None:
         sandbox = Sandbox(world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway)
         signer = Signer(kept_key(settings.secrets_dir), settings.oidc_issuer, settings.auth.audience)
         trust = signers.trust(signers.kept(settings.secrets_dir, settings.hub.sender))
-        app = application(sandbox, signer, trust=trust)
+        systems = {settings.ports.peer(name): name for name in PEERS}
+        app = application(sandbox, signer, systems, trust=trust)
         add_health(app, meter, PART, learning.ready.is_set)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)  # paths hold test persons' numbers
         await runner.setup()
         await web.TCPSite(runner, LOOPBACK, settings.ports.sandbox, reuse_address=True).start()
+        await secured.listen(runner, LOOPBACK, systems, certificates.server_tls(certificates.kept(settings.secrets_dir)))
         reading = asyncio.create_task(learning.run())
         ends = asyncio.create_task(stop.wait())
         try:

@@ -79,7 +79,7 @@ async def add_person(request: web.Request) -> web.Response:
     """A test person known to all stand-ins when the answer comes, and published for the hub."""
     sandbox = request.app[SANDBOX]
     given = await json_of(request)
-    wall = sandbox.wall()
+    wall = max(sandbox.wall(), sandbox.clock.now())  # newer than an answer that the hub got a moment ago
     made = events_of(given, sandbox.world, wall, sandbox.sender)
     published = await sandbox.publishing.send(made, sandbox.clock.now())
     for each in published:

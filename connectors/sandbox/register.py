@@ -54,5 +54,8 @@ class Register:
         """The first `count` people with their records."""
         return [(patient, row[1]) for (patient, row), _ in zip(self._records.items(), range(count), strict=False)]
 
+    def __contains__(self, patient: str) -> bool:
+        return patient in self._records
+
     def __len__(self) -> int:
         return len(self._records)

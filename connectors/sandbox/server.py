@@ -1,5 +1,7 @@
 """The sandbox as one aiohttp application."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from connectors.sandbox import controls, kivra, mm, sms, spar
@@ -8,14 +10,21 @@ from connectors.sandbox.oidc import endpoints as oidc
 from connectors.sandbox.oidc.codes import Codes
 from connectors.sandbox.oidc.tokens import Signer
 from connectors.sandbox.pages import endpoints as pages
+from connectors.sandbox.secured import SYSTEM_OF_PORT, own_system_only
 from connectors.sandbox.signers import Trust
 from connectors.sandbox.state import SANDBOX, Sandbox
 
 
-def application(sandbox: Sandbox, signer: Signer, *, trust: Trust | None = None) -> web.Application:
-    """All endpoints over one sandbox; `trust` is what its mailbox operators check letters by, without it there are none."""
-    app = web.Application(middlewares=[faults_as_problems, from_here_only], client_max_size=BODY_BYTES_MAX)
+def application(
+    sandbox: Sandbox, signer: Signer, system_of_port: Mapping[int, str] | None = None, *, trust: Trust | None = None
+) -> web.Application:
+    """All endpoints over one sandbox; on the ports of `system_of_port` that system's alone.
+
+    `trust` is what its mailbox operators check letters by; without it there are none.
+    """
+    app = web.Application(middlewares=[faults_as_problems, own_system_only, from_here_only], client_max_size=BODY_BYTES_MAX)
     app[SANDBOX] = sandbox
+    app[SYSTEM_OF_PORT] = system_of_port or {}
     app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
     app[pages.SESSIONS] = pages.Sessions()

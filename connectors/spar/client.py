@@ -1,4 +1,4 @@
-"""Asks SPAR over mutual TLS, behind the port of `connectors.register.client`: `ask(patient)`."""
+"""Asks SPAR over mutual TLS, for the look-up loop of `connectors.register`."""
 
 import ssl
 from collections.abc import Callable

@@ -1,11 +1,12 @@
 """Settings: files, then environment; what is unknown or wrong is an error that names the key."""
 
 import re
+import ssl
 from pathlib import Path
 
 import pytest
 
-from config.ports import ports
+from config.ports import PEERS, ports
 from config.secrets import password, secret
 from config.settings import SECTION_PREFIX, SettingsError, load, part_environment
 from schemas.policy import FUNCTIONS, Limits
@@ -131,7 +132,7 @@ def test_ports_follow_from_one_base_and_never_meet() -> None:
     for made in (ports(None), ports(9000)):
         named = [made.gateway, made.console, made.video, made.timers, made.register, made.control, made.sandbox]
         named += [made.media, made.kafka, made.controller, made.sasl, made.postgres]
-        named += [made.worker(slot) for slot in range(8)]
+        named += [made.worker(slot) for slot in range(8)] + [made.peer(name) for name in PEERS]
         assert len(set(named)) == len(named)
     default, moved = ports(None), ports(9000)
     assert (default.gateway, default.console, default.video, default.sandbox) == (8080, 8081, 8082, 8090)
@@ -168,4 +169,26 @@ def test_a_secret_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
 
 def test_real_peers_are_known_so_that_the_sandbox_can_refuse() -> None:
     assert load({}).real_peers == ()
-    assert load({"HUB__REGISTER__URL": "https://spar.example"}).real_peers == ("register.url",)
+    assert load({"HUB__PEERS__SPAR__URL": "https://spar.example"}).real_peers == ("peers.spar.url",)
+
+
+def test_a_peer_is_the_sandboxs_stand_in_unless_one_is_set(tmp_path: Path) -> None:
+    base = {"HUB_DIR": str(tmp_path), "HUB_PORT_BASE": "9000"}
+    made = load(base).peer("mm")
+    assert made.url == "https://127.0.0.1:9051/mm"
+    assert all(Path(file).parent.parent == tmp_path / "secrets" for file in (made.ca_file, made.certificate_file, made.key_file))
+    assert load(base).peer_tls("mm").verify_mode is ssl.CERT_REQUIRED
+    real = load(base | {"HUB__PEERS__MM__URL": "https://mm.example/x", "HUB__PEERS__MM__CA_FILE": "/ca.pem"})
+    assert (real.peer("mm").url, real.peer("mm").ca_file, real.peer("mm").key_file) == ("https://mm.example/x", "/ca.pem", "")
+    assert load(base | {"HUB__SANDBOX__ENABLED": "false"}).peer("kivra").url == ""
+
+
+@pytest.mark.parametrize("key", ["HUB__PEERS__SPAR__CERT", "HUB__PEERS__BILLO__URL", "HUB__REGISTER__URL"])
+def test_an_unknown_key_of_a_peer_is_an_error(key: str) -> None:
+    with pytest.raises(SettingsError, match="no such setting"):
+        load({key: "https://x.example"})
+
+
+def test_a_peer_is_reached_by_https_only() -> None:
+    with pytest.raises(SettingsError, match=r"peers\.spar\.url"):
+        load({"HUB__PEERS__SPAR__URL": "http://spar.example"})

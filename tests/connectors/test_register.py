@@ -4,21 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from config.settings import Settings
+from connectors.register.__main__ import asking
 from connectors.register.breaker import FAILURES_MAX, PAUSE_S_MAX, Breaker
-from connectors.register.client import RegisterClient
 from connectors.register.looking_up import LookingUp
 from connectors.register.records import Record, record
-from connectors.register.wire import decode, encode
 from connectors.sandbox.faults import Fault
 from schemas.cloudevents import decode_record
 from schemas.errors import PeerFailure, Rejected, Unavailable, Uncertain
@@ -26,69 +23,7 @@ from schemas.events import PersonChanged
 from schemas.events import decode as decode_event
 from schemas.telemetry import NullMeter
 from tests.connectors.sandbox_support import ADULT, KEYS, NOW, PARENT, Running, person, running, tell
-
-ANSWER = orjson.dumps(person(ADULT, "Alva Almdalsson", protection="sekretessmarkering"))
-NO_SUCH = b'{"code":"no_such_person","message":"none"}'
-
-
-# --- wire ---------------------------------------------------------------------------------------------------------------
-
-
-def test_an_answer_is_the_record_of_the_one_asked_for() -> None:
-    found = decode(ADULT, 200, {}, ANSWER)
-    assert found is not None
-    assert (found.patient, found.protection, found.as_of) == (ADULT, "sekretessmarkering", datetime(2026, 1, 1, tzinfo=UTC))
-    assert orjson.loads(encode(ADULT)) == {"patient": ADULT}
-
-
-def test_only_the_registers_own_word_means_that_there_is_no_such_person() -> None:
-    assert decode(ADULT, 404, {}, NO_SUCH) is None
-    for body in (b"<h1>Not Found</h1>", b"{}", b"", b'{"code":7}'):
-        with pytest.raises(Rejected, match="http_404"):
-            decode(ADULT, 404, {}, body)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "failure", "code"),
-    [
-        (503, b"", Unavailable, "http_503"),
-        (429, b"", Unavailable, "http_429"),
-        (500, NO_SUCH, Unavailable, "http_500"),
-        (422, b'{"code":"refused"}', Rejected, "refused"),
-        (422, b'{"code":"about 198005179810"}', Rejected, "http_422"),
-        (301, b"", Rejected, "http_301"),
-        (200, b"\x00\xff{", Rejected, "unreadable"),
-        (200, b"{}", Rejected, "unreadable"),
-        (200, ANSWER.replace(ADULT.encode(), PARENT.encode()), Rejected, "another_person"),
-    ],
-)
-def test_every_other_answer_is_a_failure_with_a_code_that_may_be_logged(
-    status: int, body: bytes, failure: type[PeerFailure], code: str
-) -> None:
-    with pytest.raises(failure) as caught:
-        decode(ADULT, status, {}, body)
-    assert caught.value.code == code
-    assert ADULT not in str(caught.value)
-
-
-def test_a_busy_register_says_when_to_come_back() -> None:
-    for given_, wanted in (("7", 7.0), ("999999", 300.0), ("soon", None), ("-1", None)):
-        with pytest.raises(Unavailable) as caught:
-            decode(ADULT, 503, {"Retry-After": given_}, b"")
-        assert caught.value.retry_after_s == wanted
-
-
-@given(st.binary(max_size=300), st.sampled_from([200, 404, 400, 500]))
-def test_garbage_is_a_failure_of_the_register_and_nothing_else(body: bytes, status: int) -> None:
-    with pytest.raises((Rejected, Unavailable)):
-        decode(ADULT, status, {}, body)
-
-
-@given(st.integers(0, len(ANSWER) - 1))
-def test_a_cut_answer_is_rejected(length: int) -> None:
-    with pytest.raises(Rejected):
-        decode(ADULT, 200, {}, ANSWER[:length])
-
+from tests.connectors.spar_support import over_tls, settings_for
 
 # --- breaker ------------------------------------------------------------------------------------------------------------
 
@@ -134,27 +69,41 @@ def test_failures_of_questions_that_were_under_way_do_not_make_the_pause_longer(
     assert breaker.opens_at == opens_at
 
 
-# --- client against the stand-in ------------------------------------------------------------------------------------------
+# --- asking the stand-in --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Setting:
+    """A sandbox with its SPAR behind TLS, and the settings that lead there."""
+
+    it: Running
+    settings: Settings
+
+    def asking(self, timeout_s: float = 10.0) -> Any:
+        table = self.settings.register_.model_copy(update={"timeout_seconds": timeout_s})
+        return asking(self.settings.model_copy(update={"register_": table}), lambda: NOW)
 
 
 @pytest.fixture
-async def it(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path) as sandbox:
-        tell(sandbox.world, "person.changed.v1", person(ADULT, "Alva Almdalsson"))
-        yield sandbox
+async def spar(tmp_path: Path) -> AsyncIterator[Setting]:
+    settings = settings_for(tmp_path)
+    async with running(tmp_path) as it, over_tls(it, settings):
+        tell(it.world, "person.changed.v1", person(ADULT, "Alva Almdalsson"))
+        yield Setting(it, settings)
 
 
-def _client(url: str, timeout_s: float = 2.0) -> RegisterClient:
-    return RegisterClient(url, timeout_s=timeout_s, connections_max=32)
+async def test_it_asks_and_is_answered(spar: Setting) -> None:
+    async with spar.asking() as ask:
+        (found,) = await ask(ADULT)
+        assert (found.name, found.as_of) == ("Alva Almdalsson", NOW)
+        assert await ask(PARENT) == ()
+    assert spar.it.world.register.asked == {ADULT: 1, PARENT: 1}
 
 
-async def test_it_asks_and_is_answered(it: Running) -> None:
-    async with _client(f"{it.url}/spar") as register:
-        found = await register.ask(ADULT)
-        assert found is not None
-        assert found.name == "Alva Almdalsson"
-        assert await register.ask(PARENT) is None
-    assert it.world.register.asked == {ADULT: 1, PARENT: 1}
+async def test_an_old_number_brings_the_news_of_the_new_one_too(spar: Setting) -> None:
+    tell(spar.it.world, "person.changed.v1", person(PARENT, "Alva Almdalsson", replaced_by=ADULT))
+    async with spar.asking() as ask:
+        assert [(each.patient, each.replaced_by) for each in await ask(PARENT)] == [(PARENT, ADULT), (ADULT, None)]
 
 
 @pytest.mark.parametrize(
@@ -162,47 +111,52 @@ async def test_it_asks_and_is_answered(it: Running) -> None:
     [
         ("down", Uncertain, "lost_answer", 0),
         ("slow", Uncertain, "timeout", 0),
-        ("refuse", Rejected, "refused", 1),
+        ("refuse", Rejected, "undantag", 1),
         ("lose_answer", Uncertain, "lost_answer", 1),
         ("garbage", Rejected, "unreadable", 1),
     ],
 )
 async def test_each_fault_of_the_register_is_one_of_three_failures_and_passes(
-    it: Running, mode: Any, failure: type[PeerFailure], code: str, asked: int
+    spar: Setting, mode: Any, failure: type[PeerFailure], code: str, asked: int
 ) -> None:
-    it.sandbox.faults.set(Fault(system="spar", mode=mode, for_requests=1, delay_seconds=1.0), asyncio.get_running_loop().time())
-    async with _client(f"{it.url}/spar", timeout_s=0.3) as register:
+    spar.it.sandbox.faults.set(Fault(system="spar", mode=mode, for_requests=1, delay_seconds=60.0), asyncio.get_running_loop().time())
+    async with spar.asking(timeout_s=1.0) as ask:
         with pytest.raises(failure) as caught:
-            await register.ask(ADULT)
+            await ask(ADULT)
         assert caught.value.code == code
-        assert it.world.register.asked[ADULT] == asked
-        assert await register.ask(ADULT) is not None
+        assert spar.it.world.register.asked[ADULT] == asked
+    async with spar.asking() as ask:
+        assert len(await ask(ADULT)) == 1
 
 
-async def test_a_register_that_is_slower_but_in_time_is_waited_for(it: Running) -> None:
-    it.sandbox.faults.set(Fault(system="spar", mode="slow", delay_seconds=0.2), 0.0)
-    async with _client(f"{it.url}/spar") as register:
-        assert await register.ask(ADULT) is not None
+async def test_a_register_that_is_slower_but_in_time_is_waited_for(spar: Setting) -> None:
+    spar.it.sandbox.faults.set(Fault(system="spar", mode="slow", delay_seconds=0.2), 0.0)
+    async with spar.asking() as ask:
+        assert len(await ask(ADULT)) == 1
 
 
-async def test_where_nobody_listens_it_is_unavailable_and_after_some_tries_the_breaker_answers(unused_tcp_port: int) -> None:
-    async with _client(f"http://127.0.0.1:{unused_tcp_port}/spar") as register:
+async def test_where_nobody_listens_it_is_unavailable_and_after_some_tries_the_breaker_answers(tmp_path: Path) -> None:
+    async with asking(settings_for(tmp_path), lambda: NOW) as ask:
         codes = []
         for _ in range(FAILURES_MAX + 2):
             with pytest.raises(Unavailable) as caught:
-                await register.ask(ADULT)
+                await ask(ADULT)
             codes.append(caught.value.code)
     assert codes == ["no_connection"] * FAILURES_MAX + ["breaker_open"] * 2
 
 
-async def test_an_endless_answer_is_cut_off(it: Running) -> None:
-    tell(it.world, "person.changed.v1", person(PARENT, "Nils"))
-    record_ = it.world.register.record(PARENT)
-    assert record_ is not None
-    it.world.register.learn(PARENT, NOW, {**record_, "padding": "x" * 400_000})
-    async with _client(f"{it.url}/spar") as register:
-        with pytest.raises(Rejected, match="answer_too_large"):
-            await register.ask(PARENT)
+async def test_an_endless_answer_is_cut_off(spar: Setting) -> None:
+    spar.it.world.register.learn(PARENT, NOW, {**person(PARENT, "x" * 700_000), "as_of": NOW.isoformat()})
+    async with spar.asking() as ask:
+        with pytest.raises(Rejected, match="unreadable"):
+            await ask(PARENT)
+
+
+async def test_a_register_that_is_not_set_is_silent(tmp_path: Path) -> None:
+    """P8: it confirms nobody and denies nobody."""
+    async with asking(settings_for(tmp_path, HUB__SANDBOX__ENABLED="false"), lambda: NOW) as ask:
+        with pytest.raises(Unavailable, match="not_set"):
+            await ask(ADULT)
 
 
 # --- loop -----------------------------------------------------------------------------------------------------------------
@@ -257,11 +211,12 @@ class Asking:
     """A register with a gate; knows how many ask at once."""
 
     answer: PersonChanged | Exception | None
+    """None: there is no such person."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     now: int = 0
     most: int = 0
 
-    async def __call__(self, pid: str) -> PersonChanged | None:
+    async def __call__(self, pid: str) -> tuple[PersonChanged, ...]:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -270,7 +225,7 @@ class Asking:
             self.now -= 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return () if self.answer is None else (self.answer,)
 
 
 async def _started(ledger: Ledger, ask: Any, at_once_max: int = 32) -> Loop:
@@ -291,9 +246,7 @@ async def _ended(loop: Loop) -> None:
 
 
 def _answer() -> PersonChanged:
-    found = decode(ADULT, 200, {}, ANSWER)
-    assert found is not None
-    return found
+    return PersonChanged.model_validate(person(ADULT, "Alva Almdalsson", protection="sekretessmarkering"))
 
 
 async def test_an_answer_is_published_before_the_ledger_is_told() -> None:
@@ -397,8 +350,3 @@ def test_the_same_news_confirmed_later_is_a_new_event_and_one_answer_is_one() ->
 
     assert name(NOW) == name(NOW)
     assert name(NOW) != name(NOW.replace(microsecond=1))
-
-
-async def test_the_client_may_not_be_used_before_it_is_started() -> None:
-    with pytest.raises(AssertionError, match="not started"):
-        await _client("http://127.0.0.1:1").ask(ADULT)

@@ -20,14 +20,12 @@ from connectors.gateway import tokens
 from connectors.gateway.decoding import Submitted
 from connectors.gateway.rights import Client, Rights
 from connectors.gateway.tokens import Tokens
-from connectors.register.client import RegisterClient
 from hub.embedded import kafka
 from hub.embedded.kafka import KafkaPlan
 from hub.logs import open_log, rotate
 from hub.parts import table
 from pipelines.deadletters import LimitReached
 from schemas.cloudevents import Envelope, decode_record
-from schemas.errors import Unavailable
 from schemas.events import AccountChanged
 from tests.connectors.test_gateway_tokens import ISSUER, OTHER, Issuer, jwk, status_of, token
 from tests.pipelines.desk import ANNA, START
@@ -72,15 +70,8 @@ async def test_without_an_issuer_no_token_is_believed() -> None:
 def test_without_the_sandbox_nothing_on_loopback_is_taken_for_issuer_or_register() -> None:
     """Whoever listens on the sandbox's port would make tokens, and tell who is protected."""
     settings = load({"HUB__SANDBOX__ENABLED": "false"})
-    assert (settings.oidc_issuer, settings.oidc_jwks_url, settings.register_url) == ("", "", "")
+    assert (settings.oidc_issuer, settings.oidc_jwks_url, settings.peer("spar").url) == ("", "", "")
     assert "127.0.0.1" in load({}).oidc_issuer
-
-
-async def test_a_register_that_is_not_set_is_silent() -> None:
-    """P8: it confirms nobody and denies nobody."""
-    async with RegisterClient("", timeout_s=1, connections_max=1) as register:
-        with pytest.raises(Unavailable):
-            await register.ask(ANNA)
 
 
 def test_the_sandbox_sees_every_setting_that_names_a_real_issuer() -> None:
