@@ -107,6 +107,10 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
+class ReachingTable(Table):
+    enabled: bool = False
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -148,6 +152,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
+    reaching: ReachingTable = ReachingTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -163,7 +168,7 @@ class Settings(Table):
     @cached_property
     def policy(self) -> Policy:
         """What the rules read."""
-        return build(self.rules, self.sources, self.units_file)
+        return build(self.rules, self.sources, self.units_file, asks_mailboxes=self.reaching.enabled)
 
     @cached_property
     def ports(self) -> Ports:

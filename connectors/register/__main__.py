@@ -1,10 +1,12 @@
-"""`python -m connectors.register`: the look-up loop between the ledger, the register and Kafka."""
+"""`python -m connectors.register`: what the ledger wants to know of people, asked of the register (P8) and of the mailboxes (R9)."""
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -12,15 +14,20 @@ import structlog
 from config.health import serve_health
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
+from connectors.channels import MailboxChannel, Operator
+from connectors.reaching.asking import Reaching
+from connectors.reaching.records import Record as MailboxRecord
 from connectors.register.client import RegisterClient
 from connectors.register.looking_up import LookingUp
 from connectors.register.records import Record
-from pipelines.ledger import lookups
+from pipelines.ledger import lookups, reachings
 from pipelines.ledger.pool import connect
+from pipelines.outputs import OPERATOR_OF
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
 from schemas.clock import Clock
 from schemas.keys import PersonKeys
+from schemas.policy import Limits
 
 PART = "register"
 log = structlog.get_logger()
@@ -36,8 +43,24 @@ class PooledLookups:
         self.failed = partial(lookups.failed, pool)
 
 
-async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Whatever fails of ours ends the process; the supervisor starts it again."""
+class PooledReachings:
+    """`pipelines.ledger.reachings` with its pool and the rules' limits: the port of the reaching loop."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", sender: str, limits: Limits) -> None:
+        self._pool = pool
+        self.take = partial(reachings.take, pool, sender, limits)
+        self.failed = partial(reachings.failed, pool)
+
+    async def heard(self, person: UUID, asked_at: datetime, operators: Collection[Operator], complete: bool) -> None:
+        numbers = [int(OPERATOR_OF[operator]) for operator in operators]
+        await reachings.heard(self._pool, person, asked_at, numbers, complete=complete)
+
+
+async def run(settings: Settings, channels: Sequence[MailboxChannel] = ()) -> None:
+    """Until SIGTERM or SIGINT. Whatever fails of ours ends the process; the supervisor starts it again.
+
+    `channels`: the paths to mailboxes that are asked who can be reached; with none silence is told at once.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,14 +88,20 @@ async def run(settings: Settings) -> None:
             looking_up = LookingUp(
                 PooledLookups(pool), register.ask, publish, keys, clock.now, meter, settings.register_.concurrent_max
             )
+            async def publish_all(made: Sequence[MailboxRecord]) -> None:
+                await producer.send_many([Output(*each) for each in made])
+
+            asked = PooledReachings(pool, settings.hub.sender, settings.policy.limits)
+            reaching = Reaching(asked, channels, publish_all, keys, settings.hub.sender, clock.now, meter)
             ear = await asyncpg.connect(settings.postgres_dsn())
             try:
                 deaf = asyncio.Event()
                 ear.add_termination_listener(lambda _: deaf.set())
                 await ear.add_listener(lookups.CHANNEL, looking_up.wake)
+                await ear.add_listener(reachings.CHANNEL, reaching.wake)
                 ready = True
                 log.info("register_ready")
-                await _run_unless(deaf, looking_up.run(stop))
+                await _run_unless(deaf, looking_up.run(stop), reaching.run(stop))
             finally:
                 await ear.close()
     finally:
@@ -81,18 +110,22 @@ async def run(settings: Settings) -> None:
         await health.cleanup()
 
 
-async def _run_unless(deaf: asyncio.Event, looking_up: Coroutine[Any, Any, None]) -> None:
-    """The loop's end, or an error when the ledger's notifications stop coming: then nobody would be looked up at once."""
-    loop = asyncio.create_task(looking_up)
+async def _run_unless(deaf: asyncio.Event, *loops: Coroutine[Any, Any, None]) -> None:
+    """The loops' end, or an error: one of them failed, or the ledger's notifications stopped coming and nobody would be asked at once."""
+    running = {asyncio.create_task(loop) for loop in loops}
     silence = asyncio.create_task(deaf.wait())
+    waits: set[asyncio.Task[Any]] = {silence, *running}
     try:
-        await asyncio.wait({loop, silence}, return_when=asyncio.FIRST_COMPLETED)
-        if not loop.done():
-            raise ConnectionError("the ledger's notifications have stopped")
-        await loop
+        while running:
+            done, waits = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done & running:
+                await loop
+            if silence in done:
+                raise ConnectionError("the ledger's notifications have stopped")
+            running -= done
     finally:
-        loop.cancel()
-        silence.cancel()
+        for task in waits:
+            task.cancel()
 
 
 def main() -> None:
