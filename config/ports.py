@@ -56,6 +56,10 @@ class Ports:
     def media(self) -> int:
         return self.base + 20 if self.base != _DEFAULT_BASE else 7300
 
+    @property
+    def hl7(self) -> int:
+        return self.base + 60 if self.base != _DEFAULT_BASE else 8150
+
     def worker(self, slot: int) -> int:
         if not 0 <= slot < WORKERS_MAX:
             raise ValueError(f"worker slots are 0 to {WORKERS_MAX - 1}")

@@ -107,6 +107,22 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
+class Hl7Table(Table):
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    tls: bool = False
+    connections_max: Annotated[int, Field(ge=1, le=10_000)] = 64
+    idle_seconds: Seconds = 600
+
+
+class ExchangeTable(Table):
+    url: str = ""
+    user: str = ""
+    password_file: str = ""
+    external_user: str = "care-hub"
+    polled_units: tuple[str, ...] = ()
+    poll_seconds: Seconds = 300
+
+
 class ReachingTable(Table):
     enabled: bool = False
 
@@ -153,6 +169,8 @@ class Settings(Table):
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
     reaching: ReachingTable = ReachingTable()
+    hl7: Hl7Table = Hl7Table()
+    exchange: ExchangeTable = ExchangeTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -227,6 +245,19 @@ class Settings(Table):
     def register_url(self) -> str:
         return self.register_.url or self._stand_in("spar")
 
+    @property
+    def hl7_port(self) -> int:
+        """Where HL7 v2 over MLLP is taken in; 0: nowhere. The sandbox has it on without being told."""
+        return self.hl7.port or (self.ports.hl7 if self.sandbox.enabled else 0)
+
+    @property
+    def exchange_url(self) -> str:
+        """TakeCare eXchange Booking; empty: no bookings can be asked for."""
+        return self.exchange.url or self._stand_in("takecare/exchange/booking.asmx")
+
+    def exchange_password(self) -> str:
+        return Path(self.exchange.password_file).read_text().strip() if self.exchange.password_file else ""
+
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""
         return f"http://127.0.0.1:{self.ports.sandbox}/{path}" if self.sandbox.enabled else ""
@@ -234,7 +265,12 @@ class Settings(Table):
     @property
     def real_peers(self) -> tuple[str, ...]:
         """The settings that point at real outside systems; the sandbox refuses to run beside any."""
-        set_ = {"auth.issuer": self.auth.issuer, "auth.jwks_url": self.auth.jwks_url, "register.url": self.register_.url}
+        set_ = {
+            "auth.issuer": self.auth.issuer,
+            "auth.jwks_url": self.auth.jwks_url,
+            "register.url": self.register_.url,
+            "exchange.url": self.exchange.url,
+        }
         return tuple(key for key, value in set_.items() if value)
 
 

@@ -179,6 +179,7 @@ class Work:
         for command in commands:
             if isinstance(command, TimeTypeIn):
                 await bookings.time_type(command)
+        await bookings.guess_time_types([command for command in commands if isinstance(command, BookingIn)])
         judged: set[UUID] = set()
         for command in commands:
             if isinstance(command, BookingIn) and (row := bookings.booking(command)) is not None:

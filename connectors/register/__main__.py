@@ -1,8 +1,9 @@
-"""`python -m connectors.register`: what the ledger wants to know of people, asked of the register (P8) and of the mailboxes (R9)."""
+"""`python -m connectors.register`: what the hub asks by itself: the register (P8), the mailboxes (R9), TakeCare's bookings (B5)."""
 
 import asyncio
 import signal
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,7 +21,12 @@ from connectors.reaching.records import Record as MailboxRecord
 from connectors.register.client import RegisterClient
 from connectors.register.looking_up import LookingUp
 from connectors.register.records import Record
-from pipelines.ledger import lookups, reachings
+from connectors.takecare_exchange.changes import Known
+from connectors.takecare_exchange.client import ExchangeClient
+from connectors.takecare_exchange.refresh import Record as BookingRecord
+from connectors.takecare_exchange.refresh import Refresher
+from connectors.takecare_exchange.wire import Account
+from pipelines.ledger import booked, lookups, reachings
 from pipelines.ledger.pool import connect
 from pipelines.outputs import OPERATOR_OF
 from pipelines.transport.access import KafkaAccess
@@ -56,6 +62,21 @@ class PooledReachings:
         await reachings.heard(self._pool, person, asked_at, numbers, complete=complete)
 
 
+class PooledBookings:
+    """`pipelines.ledger.booked` with its pool: what a refresh compares the EHR's answer with."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", keys: PersonKeys) -> None:
+        self._pool = pool
+        self._keys = keys
+
+    async def known(self, booking_ids: Collection[str]) -> Mapping[str, Known]:
+        return {name: Known(*have) for name, have in (await booked.known(self._pool, booking_ids)).items()}
+
+    async def coming(self, patient: str | None, unit: str, now: datetime) -> Mapping[str, Known]:
+        person = self._keys.uuid(patient) if patient is not None else None
+        return {name: Known(*have) for name, have in (await booked.coming(self._pool, person, unit, now)).items()}
+
+
 async def run(settings: Settings, channels: Sequence[MailboxChannel] = ()) -> None:
     """Until SIGTERM or SIGINT. Whatever fails of ours ends the process; the supervisor starts it again.
 
@@ -80,7 +101,7 @@ async def run(settings: Settings, channels: Sequence[MailboxChannel] = ()) -> No
         connections_max=settings.register_.concurrent_max,
     )
     try:
-        async with register, OutputProducer.connected_to(access, client_id=PART) as producer:
+        async with AsyncExitStack() as clients, register, OutputProducer.connected_to(access, client_id=PART) as producer:
 
             async def publish(made: Record) -> None:
                 await producer.send_many([Output(*made)])
@@ -101,7 +122,19 @@ async def run(settings: Settings, channels: Sequence[MailboxChannel] = ()) -> No
                 await ear.add_listener(reachings.CHANNEL, reaching.wake)
                 ready = True
                 log.info("register_ready")
-                await _run_unless(deaf, looking_up.run(stop), reaching.run(stop))
+                loops = [looking_up.run(stop), reaching.run(stop)]
+                if settings.exchange.polled_units and settings.exchange_url:
+                    exchange = settings.exchange
+                    account = Account(exchange.user, settings.exchange_password(), exchange.external_user)
+                    asks = await clients.enter_async_context(ExchangeClient(settings.exchange_url, account, clock.now))
+
+                    async def publish_bookings(made: Sequence[BookingRecord]) -> None:
+                        await producer.send_many([Output(*each) for each in made])
+
+                    known = PooledBookings(pool, keys)
+                    polling = Refresher(asks, known, publish_bookings, keys, clock.now, exchange.polled_units)
+                    loops.append(polling.run(stop, exchange.poll_seconds))
+                await _run_unless(deaf, *loops)
             finally:
                 await ear.close()
     finally:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from connectors.sandbox import controls, spar
+from connectors.sandbox import controls, spar, takecare
 from connectors.sandbox.answers import BODY_BYTES_MAX, add_security_headers, faults_as_problems, from_here_only
 from connectors.sandbox.oidc import endpoints as oidc
 from connectors.sandbox.oidc.codes import Codes
@@ -17,8 +17,9 @@ def application(sandbox: Sandbox, signer: Signer) -> web.Application:
     app[SANDBOX] = sandbox
     app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
+    app[takecare.EHR] = takecare.Ehr()
     app[pages.SESSIONS] = pages.Sessions()
     app.on_response_prepare.append(add_security_headers)
-    for routes in (controls.routes(), spar.routes(), oidc.routes(), pages.routes()):
+    for routes in (controls.routes(), spar.routes(), takecare.routes(), oidc.routes(), pages.routes()):
         app.router.add_routes(routes)
     return app
