@@ -38,6 +38,10 @@ SELECT person, EXISTS (SELECT FROM documents d WHERE d.person = r.person AND d.o
                           AND (d.app = 0 OR r.wanted_at IS NOT NULL)) AS for_it
   FROM reachings r WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_IDLE: Final = """
+UPDATE reachings SET wanted_at = NULL, due_at = silent_at + $3::interval WHERE person = ANY($1) AND silent_at > $2
+"""
+"""A silence is remembered for as long as it is taken for granted, so that the next letter does not wait for it anew."""
 _APPLIED: Final = """
 UPDATE reachings r
    SET wanted_at = NULL, operators = '{}',
@@ -71,7 +75,10 @@ async def want(connection: Connection, people: Collection[UUID], traces: Mapping
 
 
 async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limit: int) -> list[Reaching]:
-    """Due questions, each handed to one caller; one that is not answered comes due again. Whom the rules forbid to ask leaves the list."""
+    """Due questions, each handed to one caller; one that is not answered comes due again.
+
+    Whom the rules forbid to ask is not asked: what is known serves. Of whom no document is for, the row goes: it is not kept without need.
+    """
     async with pool.acquire() as connection, connection.transaction():
         due = {row[0]: row[1] for row in await connection.fetch(_DUE, now, limit)}
         if not due:
@@ -82,10 +89,13 @@ async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limi
             for person, for_it in due.items()
             if for_it and person in people and mailboxes.may_ask(people[person], now, limits)
         }
-        await connection.execute(
-            "UPDATE reachings SET wanted_at = NULL, due_at = NULL, silent_at = $2 WHERE person = ANY($1)",
-            list(due.keys() - fit.keys()), now,
-        )  # fmt: skip
+        if idle := [person for person, for_it in due.items() if not for_it]:
+            await connection.execute(_IDLE, idle, now - facts.SILENCE, facts.SILENCE)
+            await connection.execute("DELETE FROM reachings WHERE person = ANY($1) AND due_at <= $2", idle, now)
+        if barred := [person for person, for_it in due.items() if for_it and person not in fit]:
+            await connection.execute(
+                "UPDATE reachings SET wanted_at = NULL, due_at = NULL, silent_at = $2 WHERE person = ANY($1)", barred, now
+            )
         asked_at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as events write it: an answer must not look older
         await connection.execute(
             "UPDATE reachings SET asked_at = $2, attempts = attempts + 1, due_at = $2::timestamptz + $3::interval, operators = '{}'"

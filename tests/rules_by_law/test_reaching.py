@@ -161,6 +161,20 @@ async def test_facts_of_the_last_24_hours_serve_whoever_told_them(hub: LawDesk, 
     assert len(await asked(hub)) == asks
 
 
+async def test_a_silence_is_remembered_for_an_hour_and_then_asked_into_again(hub: LawDesk) -> None:
+    await hub.take(person(ADULT), account(ADULT), letter(ADULT))
+    (one,) = await asked(hub)
+    await reachings.failed(hub.pool, [one.person], hub.time)
+    assert decisions(await hub.tick())[0]["channels"] == ["app"]
+    hub.time += timedelta(minutes=5)
+    assert await asked(hub) == []
+    assert decisions(await hub.take(letter(ADULT, "d2")))[0]["channels"] == ["app"]
+    hub.time += timedelta(minutes=56)
+    assert await asked(hub) == []
+    assert await hub.take(letter(ADULT, "d3")) == []
+    assert len(await asked(hub)) == 1
+
+
 async def test_what_was_asked_today_is_not_asked_again(hub: LawDesk) -> None:
     await hub.take(person(ADULT))
     await hub.take(letter(ADULT))
@@ -222,6 +236,7 @@ async def test_somebody_no_letter_is_for_is_not_asked_about(hub: LawDesk) -> Non
     await hub.take(kallelse(ADULT))
     await hub.wait(seconds=30)
     assert await asked(hub) == []
+    assert await hub.pool.fetchval("SELECT count(*) FROM reachings") == 0
 
 
 async def test_the_trace_context_of_a_held_letter_reaches_its_outputs(hub: LawDesk) -> None:
