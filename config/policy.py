@@ -92,7 +92,9 @@ class SourceTable(Table):
     units: tuple[Annotated[str, Field(pattern=UNIT_PATTERN)], ...]
 
 
-def build(rules: LimitKeys, sources: Mapping[str, SourceTable], file: UnitsFile) -> Policy:
+def build(
+    rules: LimitKeys, sources: Mapping[str, SourceTable], file: UnitsFile, *, asks_mailboxes: bool = False
+) -> Policy:
     """The effective policy.
 
     Raises:
@@ -102,7 +104,7 @@ def build(rules: LimitKeys, sources: Mapping[str, SourceTable], file: UnitsFile)
     units = {hsa: _unit(hsa, row, file, limits) for hsa, row in file.units.items()}
     providers = {hsa: row.name for hsa, row in file.providers.items()}
     made = {name: Source(name, s.control_codes, s.kinds, s.units) for name, s in sources.items()}
-    return Policy(units, providers, made, limits, version_of(units.values(), providers, made.values(), limits))
+    return Policy(units, providers, made, limits, version_of(units.values(), providers, made.values(), limits), asks_mailboxes)
 
 
 def _unit(hsa: str, row: UnitTable, file: UnitsFile, limits: Limits) -> Unit:

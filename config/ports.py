@@ -63,6 +63,10 @@ class Ports:
         """Where the sandbox stands in for an outside system over TLS, with client certificates."""
         return self.base + (_PEERS if self.base != _DEFAULT_BASE else _DEFAULT_PEERS) + PEERS.index(name)
 
+    @property
+    def hl7(self) -> int:
+        return self.base + 60 if self.base != _DEFAULT_BASE else 8150
+
     def worker(self, slot: int) -> int:
         if not 0 <= slot < WORKERS_MAX:
             raise ValueError(f"worker slots are 0 to {WORKERS_MAX - 1}")

@@ -132,6 +132,29 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
+class Hl7Table(Table):
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    tls: bool = False
+    connections_max: Annotated[int, Field(ge=1, le=10_000)] = 64
+    idle_seconds: Seconds = 600
+
+
+_STAND_INS: Final[Mapping[PeerName, str]] = {"takecare": "takecare/exchange/booking.asmx"}
+"""Where a stand-in's own address is deeper than its name."""
+
+
+class ExchangeTable(Table):
+    user: str = ""
+    password_file: str = ""
+    external_user: str = "care-hub"
+    polled_units: tuple[str, ...] = ()
+    poll_seconds: Seconds = 300
+
+
+class ReachingTable(Table):
+    enabled: bool = False
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -174,6 +197,9 @@ class Settings(Table):
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
     peers: PeersTable = PeersTable()
+    reaching: ReachingTable = ReachingTable()
+    hl7: Hl7Table = Hl7Table()
+    exchange: ExchangeTable = ExchangeTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -189,7 +215,7 @@ class Settings(Table):
     @cached_property
     def policy(self) -> Policy:
         """What the rules read."""
-        return build(self.rules, self.sources, self.units_file)
+        return build(self.rules, self.sources, self.units_file, asks_mailboxes=self.reaching.enabled)
 
     @cached_property
     def ports(self) -> Ports:
@@ -255,7 +281,7 @@ class Settings(Table):
             return given
         made = certificates.kept(self.secrets_dir)
         return PeerTable(
-            url=f"https://127.0.0.1:{self.ports.peer(name)}/{name}",
+            url=f"https://127.0.0.1:{self.ports.peer(name)}/{_STAND_INS.get(name, name)}",
             ca_file=str(made.authority),
             certificate_file=str(made.client),
             key_file=str(made.client_key),
@@ -268,6 +294,14 @@ class Settings(Table):
         if peer.certificate_file:
             context.load_cert_chain(peer.certificate_file, peer.key_file or None)
         return context
+
+    @property
+    def hl7_port(self) -> int:
+        """Where HL7 v2 over MLLP is taken in; 0: nowhere. The sandbox has it on without being told."""
+        return self.hl7.port or (self.ports.hl7 if self.sandbox.enabled else 0)
+
+    def exchange_password(self) -> str:
+        return Path(self.exchange.password_file).read_text().strip() if self.exchange.password_file else ""
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""

@@ -21,6 +21,7 @@ from config.settings import Settings
 from hub.topics import client_arguments
 from pipelines.commands import TOPIC_TYPES
 from pipelines.ledger.lookups import ANSWER_WITHIN
+from pipelines.rules.mailboxes import PATIENCE
 from pipelines.rules.model import MailboxCopy
 from schemas.topics import TOPICS
 
@@ -39,13 +40,15 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)       
        (SELECT count(*) FROM (SELECT FROM rooms WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)              AS rooms_overdue,
        (SELECT count(*) FROM (SELECT FROM lookups WHERE attempts = 0
             OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
+       (SELECT count(*) FROM (SELECT FROM reachings WHERE wanted_at > $1::timestamptz - $3::interval
+            LIMIT {COUNT_MAX}) AS r)                                                                     AS mailboxes_unasked,
        (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 + interval '24 hours'
             LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_due_24h,
        (SELECT count(*) FROM (SELECT FROM documents WHERE open AND mailbox = {int(MailboxCopy.UNKNOWN)}
             LIMIT {COUNT_MAX}) AS r)                                                                     AS unknown_outcomes,
        (SELECT count(*) FROM (SELECT FROM dead_letters WHERE state = 0 LIMIT {COUNT_MAX}) AS r)          AS dead_letters_open
 """  # noqa: S608 - no value is put into the text but a constant
-OPEN_WORK: Final = ("outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried")
+OPEN_WORK: Final = ("outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried", "mailboxes_unasked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Quiet:
         """What the ledger still has to do, by name; `OPEN_WORK` names what keeps the hub from being idle."""
         if self._ledger is None or self._ledger.is_closed():
             self._ledger = await asyncpg.connect(self._settings.postgres_dsn(), server_settings={"application_name": "hub-status"})
-        row = await self._ledger.fetchrow(LEDGER_SQL, now, ANSWER_WITHIN)
+        row = await self._ledger.fetchrow(LEDGER_SQL, now, ANSWER_WITHIN, PATIENCE)
         assert row is not None
         return dict(row.items())
 

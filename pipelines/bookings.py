@@ -51,6 +51,7 @@ class Bookings:
         self.context = context
         self.known: dict[UUID, BookingRow] = {}
         self.time_types: dict[tuple[str, str], tuple[bool, int, datetime]] = {}
+        self._likely: dict[tuple[str, str], tuple[bool, int]] = {}
         self._rooms: dict[UUID, Trigger] = {}
         self.judged: set[UUID] = set()
         self._left: set[UUID] = set()
@@ -75,6 +76,19 @@ class Bookings:
                 list(types),
             ):
                 self.time_types[unit, name] = (hidden, video, as_of)
+
+    async def guess_time_types(self, commands: Collection[BookingIn]) -> None:
+        """B2, fail closed: what a source cannot say of a time type without a setting is what is known of its other bookings."""
+        keys = {(c.data.unit, c.data.time_type.id) for c in commands if not c.knows_time_types} - self.time_types.keys()
+        if keys:
+            units, types = zip(*keys, strict=True)
+            for unit, name, hidden, video in await self.context.connection.fetch(
+                "SELECT w.unit, w.name, bool_or(b.hidden), max(b.video) FROM unnest($1::text[], $2::text[]) AS w(unit, name),"
+                " LATERAL (SELECT hidden, video FROM bookings WHERE unit = w.unit AND time_type = w.name AND NOT dropped LIMIT 1000) b"
+                " GROUP BY w.unit, w.name",
+                list(units), list(types),
+            ):  # fmt: skip
+                self._likely[unit, name] = (hidden, video)
 
     # --- news ------------------------------------------------------------------------------------------------------------------
 
@@ -114,7 +128,9 @@ class Bookings:
                 return None
         hidden, video = data.time_type.hidden, int(VIDEOS[data.time_type.video])
         setting = self.time_types.get((data.unit, data.time_type.id))
-        if setting is not None and (command.origin.envelope.time or sent) < setting[2]:
+        if setting is None and not command.knows_time_types:
+            hidden, video = self._likely.get((data.unit, data.time_type.id), (hidden, video))
+        if setting is not None and (not command.knows_time_types or (command.origin.envelope.time or sent) < setting[2]):
             hidden, video = setting[0], setting[1]
         status, start = int(STATUSES[data.status]), unflagged(data.start) if data.start_doubled else data.start
         person = self.context.resolve(command.person)

@@ -120,6 +120,8 @@ class BookingIn:
     data: events.BookingChanged
     digest: UUID
     content: bytes
+    knows_time_types: bool = True
+    """Its source may say what a time type is (B2). Others' flags count only where nothing is known of it."""
 
 
 @dataclass(slots=True)
@@ -361,7 +363,9 @@ class Decoder:
         )  # fmt: skip
 
     def _booking(self, origin: Origin, record: Any, data: events.BookingChanged) -> BookingIn:
-        self._rights(self._source_of(origin.envelope), "booking", data.unit)
+        named = self._source_of(origin.envelope)
+        self._rights(named, "booking", data.unit)
+        source = self.policy.source(named)
         content = orjson.dumps(
             {
                 "unit_name": data.unit_name,
@@ -383,8 +387,9 @@ class Decoder:
             )
         )  # fmt: skip
         return BookingIn(
-            origin, record, ids.booking(data.booking_id), self.person(data.patient), data.patient, data, digest, content
-        )
+            origin, record, ids.booking(data.booking_id), self.person(data.patient), data.patient, data, digest, content,
+            source is None or "time_type" in source.kinds,
+        )  # fmt: skip
 
     def _time_type(self, origin: Origin, record: Any, data: events.TimeTypeChanged) -> TimeTypeIn:
         self._rights(self._source_of(origin.envelope), "time_type", data.unit)

@@ -60,6 +60,8 @@ class Context:
     refused: list[Refused] = field(default_factory=list)
     events: list[UUID] = field(default_factory=list)
     look_ups: set[UUID] = field(default_factory=set)
+    reach: set[UUID] = field(default_factory=set)
+    held_traces: dict[UUID, str] = field(default_factory=dict)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _limits: dict[str, Limits] = field(default_factory=dict)
 

@@ -77,6 +77,7 @@ class Documents:
         self.context = context
         self.given: dict[UUID, list[tuple[UUID, Role]]] = {}
         self._told: dict[UUID, set[UUID]] = {}
+        self._traces: dict[UUID, str] = {}
         self.visits: dict[UUID, tuple[UUID, Visit, datetime | None]] = {}
         self._bodies: dict[bytes, dict[str, Any]] = {}
         self._pending: list[_Pending] = []
@@ -119,6 +120,10 @@ class Documents:
                 self._told[doc].add(person)
                 if until is None:
                     self.given[doc].append((person, ROLE_NAMES[role]))
+        held = [row.doc for row in listed if row.changed == 0]
+        if held:
+            gone = await connection.fetch("DELETE FROM held_traces WHERE doc = ANY($1) RETURNING doc, trace", held)
+            self._traces.update((doc, trace) for doc, trace in gone)
         printed = [row.doc for row in listed if row.print in (PrintCopy.OPEN, PrintCopy.HANDLED)]
         if printed:
             entries = [ids.uid("print", self.known[doc].document_id) for doc in printed if doc in self.known]
@@ -181,7 +186,12 @@ class Documents:
         document = self.document(row)
         now = self.context.now
         decision = routing.route(person, document, limits, now)
-        if trigger == "resident" and document.print is PrintCopy.NEVER and deadline.due(document, limits)[0] <= now:
+        if decision.reach:
+            self._hold(row, decision, trace)
+            return
+        if row.changed == 0:
+            trigger, trace = "arrival", trace or self._traces.get(row.doc)  # it waited for facts, and is decided for the first time
+        elif trigger == "resident" and document.print is PrintCopy.NEVER and deadline.due(document, limits)[0] <= now:
             trigger = "deadline"  # its time had come; it only waited for fresh facts (P8)
         after, effects = progress.act(document, person, decision, now)
         first = row.changed == 0
@@ -211,9 +221,21 @@ class Documents:
         )  # fmt: skip
         self.context.decisions.append((ident, row.doc, now, SUBJECT, facts, event))
         self.context.count("document", decision.rule, decision.outcome)
-        if not first:
-            self.context.documents.touch(row.doc, row)
+        self.context.documents.touch(row.doc, row)
         self._pending.append(_Pending(row, person, decision, effects, trigger, trace))
+
+    def _hold(self, row: DocumentRow, decision: Decision, trace: str | None) -> None:
+        """R9: the mailboxes are asked first. Nothing is decided yet, so nothing is said; the answers, or the timer, bring it back."""
+        self.context.reach.update(decision.reach)
+        review_at = decision.review_at
+        assert review_at is not None
+        if row.changed == 0:
+            row.rule, row.deadline = decision.rule, decision.deadline
+            if (trace := trace or self._traces.get(row.doc)) is not None:
+                self.context.held_traces[row.doc] = trace
+        if row.due_at is None or row.due_at <= self.context.now or row.due_at > review_at:
+            row.due_at = review_at
+        self.context.documents.touch(row.doc, row)
 
     def document(self, row: DocumentRow) -> Document:
         """A row as the rules see it."""

@@ -282,6 +282,7 @@ async def move(connection: Connection, old: UUID, now: UUID) -> None:
         "UPDATE agents m SET agent = $2 WHERE agent = $1 AND patient <> $2 AND NOT EXISTS (SELECT FROM agents o"
         " WHERE o.agent = $2 AND o.patient = m.patient AND o.relation = m.relation)",
         "DELETE FROM lookups WHERE person = $1",
+        "DELETE FROM reachings WHERE person = $1",
     ):
         args: Sequence[UUID] = (old, now) if "$2" in statement else (old,)
         await connection.execute(statement, *args)

@@ -15,7 +15,7 @@ deadlock, serialisation), is rolled back and run again on the new state; anythin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -46,12 +46,12 @@ from pipelines.commands import (
 from pipelines.context import Context, Decision
 from pipelines.deadletters import DeadLetters
 from pipelines.documents import ROLE_NAMES, Documents
-from pipelines.ledger import Connection, deadlines, facts, kept, locks, lookups, outbox, rows
+from pipelines.ledger import Connection, deadlines, facts, kept, locks, lookups, outbox, reachings, rows
 from pipelines.ledger.rows import BookingRow, DeliveryRow, DocumentRow
 from pipelines.outputs import Outbox
 from pipelines.people import People
 from pipelines.points import reach
-from pipelines.rules.model import Role
+from pipelines.rules.model import Person, Role
 from pipelines.transport.outputs import Output
 from schemas.telemetry import Meter
 
@@ -167,6 +167,9 @@ class Work:
                 people.apply(item)
             await people.save()
             await lookups.applied(connection, {c.person for c in news if isinstance(c, PersonIn)})
+            await reachings.applied(
+                connection, {context.resolve(c.person) for c in news if isinstance(c, MailboxIn)}, self.sender, context.now
+            )
             touched = {context.resolve(person) for person in people.changed}
             touched |= await facts.wards(connection, touched)
             if not touched <= exclusive:
@@ -176,6 +179,7 @@ class Work:
         for command in commands:
             if isinstance(command, TimeTypeIn):
                 await bookings.time_type(command)
+        await bookings.guess_time_types([command for command in commands if isinstance(command, BookingIn)])
         judged: set[UUID] = set()
         for command in commands:
             if isinstance(command, BookingIn) and (row := bookings.booking(command)) is not None:
@@ -194,7 +198,7 @@ class Work:
             others = {document.person for document in again} - set(context.people)
             if not others <= exclusive:
                 raise Moved
-            context.people |= await facts.load(connection, others, self.sender, context.now) if others else {}
+            context.people |= await self._facts(context, others) if others else {}
             await documents.attend(again)
             for document in again:
                 if document.person in touched:
@@ -331,7 +335,7 @@ class Work:
         }
         wanted = others | set(met) | await self._subjects(connection, commands)
         wanted |= {context.resolve(person) for person in wanted}
-        context.people |= await facts.load(connection, wanted, self.sender, context.now)
+        context.people |= await self._facts(context, wanted)
         strangers = {person: pid for person, pid in met.items() if person not in context.people}
         if strangers:
             await connection.execute(
@@ -339,8 +343,13 @@ class Work:
                 " ORDER BY person ON CONFLICT DO NOTHING",
                 list(strangers), list(strangers.values()),
             )  # fmt: skip
-            context.people |= await facts.load(connection, strangers, self.sender, context.now)
+            context.people |= await self._facts(context, strangers)
         context.look_ups |= {person for person, known in context.people.items() if known.confirmed_at is None}
+
+    async def _facts(self, context: Context, people: Collection[UUID]) -> dict[UUID, Person]:
+        return await facts.load(
+            context.connection, people, self.sender, context.now, asks_mailboxes=context.policy.asks_mailboxes
+        )
 
     async def _rooms_opened(
         self, connection: Connection, context: Context, commands: list[Command], bookings: Bookings
@@ -425,7 +434,7 @@ class Work:
         people = {row.person for row in documents_due} | {row.person for row in bookings_due}
         if not people <= held:
             raise Moved
-        context.people |= await facts.load(connection, people, self.sender, now)
+        context.people |= await self._facts(context, people)
         if bookings_due:
             await bookings.load_time_types({(row.unit, row.time_type) for row in bookings_due})
         for booking in bookings_due:
@@ -474,6 +483,8 @@ class Work:
             )
         if context.look_ups:
             await lookups.want(connection, context.look_ups, now)
+        if context.reach:
+            await reachings.want(connection, context.reach, context.held_traces, now)
         return await outbox.put(connection, self.slot, blob) if items else None
 
     async def _deliveries(self, connection: Connection, context: Context) -> None:

@@ -71,6 +71,7 @@ class Policy:
     sources: Mapping[str, Source]  # by name in lower case, as in `[sources.NAME]`
     limits: Limits
     version: str
+    asks_mailboxes: bool = False  # a part of this hub asks the mailbox operators itself (R9); else what is published of them is all
     _strangers: dict[str, Unit] = field(default_factory=dict, compare=False, repr=False)
 
     def unit(self, hsa_id: str) -> Unit:

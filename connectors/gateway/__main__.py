@@ -20,11 +20,14 @@ import uvloop
 from config.health import LOOPBACK, add_health
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from connectors.gateway.assembly import Ports, assemble
+from connectors.gateway.assembly import Assembled, Ports, assemble_all
 from connectors.gateway.attachments import Attachment
+from connectors.gateway.hl7 import Hl7Door
 from connectors.gateway.options import Limits
 from connectors.gateway.tokens import Tokens
 from connectors.gateway.web import Server
+from connectors.hl7.server import Limits as MllpLimits
+from connectors.hl7.server import MllpServer
 from connectors.rivta.client import BookingSource
 from pipelines.ledger import gateway as ledger
 from pipelines.ledger.pool import connect
@@ -133,7 +136,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         except (aiohttp.ClientError, ValueError) as error:
             raise OSError(type(error).__name__) from None
 
-    app, publisher = assemble(
+    made = assemble_all(
         Ports(
             policy=settings.policy,
             keys=keys,
@@ -149,18 +152,46 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             callback_secret=settings.callback_secret(),
         )
     )
+    app, publisher = made.app, made.publisher
     add_health(app, meter, PART, lambda: publisher.ready)
     server = Server(app, limits)
+    mllp: MllpServer | None = None
     publisher.start()
     try:
         await server.start(LOOPBACK if settings.sandbox.enabled else EVERYWHERE, settings.ports.gateway, tls_of(settings))
-        _log.info("gateway_started", port=server.port)
+        mllp = await _mllp(settings, made, limits, meter, clock)
+        _log.info("gateway_started", port=server.port, hl7=mllp.port if mllp is not None else None)
         await stop.wait()
     finally:
+        if mllp is not None:
+            await mllp.stop()
         await server.stop()
         await publisher.stop()
         await source.close()
         await book.close()
+
+
+async def _mllp(settings: Settings, made: Assembled, limits: Limits, meter: PrometheusMeter, clock: Clock) -> MllpServer | None:
+    """The HL7 listener where the settings want one. Beyond loopback only senders with a certificate are heard."""
+    if not settings.hl7_port:
+        return None
+    tls = tls_of(settings) if settings.hl7.tls else None
+    proved = tls is not None and bool(settings.tls.client_ca_file)
+    if tls is not None and proved:
+        tls.verify_mode = ssl.CERT_REQUIRED
+    door = Hl7Door(made.intake, made.admission, limits, meter, clock.now, settings.auth.certificates, needs_certificate=proved)
+    bounds = MllpLimits(
+        frame_bytes_max=limits.body_bytes_max, connections_max=settings.hl7.connections_max, idle_s=settings.hl7.idle_seconds
+    )
+    server = MllpServer(door.handle, made.admission, bounds)
+    try:
+        await server.start(EVERYWHERE if proved else LOOPBACK, settings.hl7_port, tls)
+    except OSError as error:
+        if settings.hl7.port:
+            raise
+        _log.warning("hl7_port_taken", port=settings.hl7_port, cause=type(error).__name__)  # the sandbox's own choice, not the operator's
+        return None
+    return server
 
 
 async def _main() -> None:

@@ -61,8 +61,24 @@ class Ports:
     callback_secret: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Assembled:
+    """The application, the publisher to start before and stop after it, and what other listeners share with it."""
+
+    app: web.Application
+    publisher: Publisher
+    intake: Intake
+    admission: Admission
+
+
 def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
     """The application, and the publisher to start before and stop after it."""
+    made = assemble_all(ports)
+    return made.app, made.publisher
+
+
+def assemble_all(ports: Ports) -> Assembled:
+    """Everything, for whoever listens by more than HTTP."""
     limits = ports.limits
     publisher = Publisher(ports.producer, limits, ports.meter)
     admission = Admission(limits, lambda size: ports.meter.gauge("intake_bytes_in_flight", size))
@@ -81,4 +97,4 @@ def assemble(ports: Ports) -> tuple[web.Application, Publisher]:
         SmsCallbackDoor(ports.callback_secret, admission, publisher, ports.keys, limits, ports.meter, ports.now),
         ports.meter,
     )
-    return app, publisher
+    return Assembled(app, publisher, intake, admission)

@@ -1,9 +1,9 @@
-"""`python -m connectors.register`: the look-up loop between the ledger, the register and Kafka."""
+"""`python -m connectors.register`: what the hub asks by itself: the register (P8), TakeCare's bookings (B5)."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,12 @@ from connectors.register.looking_up import Ask, LookingUp
 from connectors.register.records import Record
 from connectors.spar.client import LIMITS, SparClient
 from connectors.spar.wire import Customer
-from pipelines.ledger import lookups
+from connectors.takecare_exchange.changes import Known
+from connectors.takecare_exchange.client import ExchangeClient
+from connectors.takecare_exchange.refresh import Record as BookingRecord
+from connectors.takecare_exchange.refresh import Refresher
+from connectors.takecare_exchange.wire import Account
+from pipelines.ledger import booked, lookups
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
@@ -40,6 +45,21 @@ class PooledLookups:
         self.answered = partial(lookups.answered, pool)
         self.not_found = partial(lookups.not_found, pool)
         self.failed = partial(lookups.failed, pool)
+
+
+class PooledBookings:
+    """`pipelines.ledger.booked` with its pool: what a refresh compares the EHR's answer with."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", keys: PersonKeys) -> None:
+        self._pool = pool
+        self._keys = keys
+
+    async def known(self, booking_ids: Collection[str]) -> Mapping[str, Known]:
+        return {name: Known(*have) for name, have in (await booked.known(self._pool, booking_ids)).items()}
+
+    async def coming(self, patient: str | None, unit: str, now: datetime) -> Mapping[str, Known]:
+        person = self._keys.uuid(patient) if patient is not None else None
+        return {name: Known(*have) for name, have in (await booked.coming(self._pool, person, unit, now)).items()}
 
 
 @asynccontextmanager
@@ -80,7 +100,11 @@ async def run(settings: Settings) -> None:
     health = await serve_health(settings.ports.register, meter, PART, lambda: ready)
     pool = await connect(settings.postgres_dsn(), size=settings.postgres.pool_max, part=PART)
     try:
-        async with asking(settings, clock.now) as ask, OutputProducer.connected_to(access, client_id=PART) as producer:
+        async with (
+            AsyncExitStack() as clients,
+            asking(settings, clock.now) as ask,
+            OutputProducer.connected_to(access, client_id=PART) as producer,
+        ):
 
             async def publish(made: Record) -> None:
                 await producer.send_many([Output(*made)])
@@ -93,7 +117,20 @@ async def run(settings: Settings) -> None:
                 await ear.add_listener(lookups.CHANNEL, looking_up.wake)
                 ready = True
                 log.info("register_ready")
-                await _run_unless(deaf, looking_up.run(stop))
+                loops = [looking_up.run(stop)]
+                exchange, takecare = settings.exchange, settings.peer("takecare")
+                if exchange.polled_units and takecare.url:
+                    account = Account(exchange.user, settings.exchange_password(), exchange.external_user)
+                    tls = settings.peer_tls("takecare")
+                    asks = await clients.enter_async_context(ExchangeClient(takecare.url, account, clock.now, tls=tls))
+
+                    async def publish_bookings(made: Sequence[BookingRecord]) -> None:
+                        await producer.send_many([Output(*each) for each in made])
+
+                    known = PooledBookings(pool, keys)
+                    polling = Refresher(asks, known, publish_bookings, keys, clock.now, exchange.polled_units)
+                    loops.append(polling.run(stop, exchange.poll_seconds))
+                await _run_unless(deaf, *loops)
             finally:
                 await ear.close()
     finally:
@@ -102,18 +139,22 @@ async def run(settings: Settings) -> None:
         await health.cleanup()
 
 
-async def _run_unless(deaf: asyncio.Event, looking_up: Coroutine[Any, Any, None]) -> None:
-    """The loop's end, or an error when the ledger's notifications stop coming: then nobody would be looked up at once."""
-    loop = asyncio.create_task(looking_up)
+async def _run_unless(deaf: asyncio.Event, *loops: Coroutine[Any, Any, None]) -> None:
+    """The loops' end, or an error: one of them failed, or the ledger's notifications stopped coming and nobody would be asked at once."""
+    running = {asyncio.create_task(loop) for loop in loops}
     silence = asyncio.create_task(deaf.wait())
+    waits: set[asyncio.Task[Any]] = {silence, *running}
     try:
-        await asyncio.wait({loop, silence}, return_when=asyncio.FIRST_COMPLETED)
-        if not loop.done():
-            raise ConnectionError("the ledger's notifications have stopped")
-        await loop
+        while running:
+            done, waits = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done & running:
+                await loop
+            if silence in done:
+                raise ConnectionError("the ledger's notifications have stopped")
+            running -= done
     finally:
-        loop.cancel()
-        silence.cancel()
+        for task in waits:
+            task.cancel()
 
 
 def main() -> None:

@@ -27,6 +27,9 @@ RECORDS_MAX: Final = 500
 WAIT_MS: Final = 200
 RETRY_S: Final = 0.5
 FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
+BARRIER_TOPICS: Final = ("mailboxes.v1",)
+BARRIER_S_MAX: Final = 2.0
+"""How long a peer's answer waits for what was published before the question."""
 
 log = structlog.get_logger()
 
@@ -39,6 +42,9 @@ class Learning:
         self._access = access
         self._at = at
         self._unreadable = 0
+        self._taken: dict[TopicPartition, int] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._moved = asyncio.Event()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,7 +66,25 @@ class Learning:
                 log.warning("sandbox_waits_for_kafka", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
             finally:
+                self._consumer = None
                 await consumer.stop()
+
+    async def caught_up(self) -> bool:
+        """Wait until the world has everything that stood on `mailboxes.v1` at the time of the call: a peer that is asked who can be
+        reached then answers truthfully for what was published before the question. False where that took too long.
+        """
+        try:
+            async with asyncio.timeout(BARRIER_S_MAX):
+                await self.ready.wait()
+                consumer = self._consumer
+                if consumer is None:
+                    return False
+                ends = await consumer.end_offsets([each for each in self._taken if each.topic in BARRIER_TOPICS])
+                while any(self._taken[partition] < end for partition, end in ends.items()):
+                    await self._moved.wait()
+                return True
+        except (TimeoutError, KafkaError):
+            return False
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         partitions = await self._partitions(consumer)
@@ -68,11 +92,16 @@ class Learning:
         await consumer.seek_to_beginning(*partitions)
         there = await consumer.end_offsets(partitions)
         behind = {partition for partition, end in there.items() if end > 0}
+        self._taken = {partition: await consumer.position(partition) for partition in partitions}
+        self._consumer = consumer
         while True:
             found = await consumer.getmany(timeout_ms=WAIT_MS, max_records=RECORDS_MAX)
-            for records in found.values():
+            for part, records in found.items():
                 for record in records:
                     self._take(record)
+                self._taken[part] = records[-1].offset + 1
+            self._moved.set()
+            self._moved = asyncio.Event()
             for partition in list(behind):
                 if await consumer.position(partition) >= there[partition]:
                     behind.discard(partition)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from connectors.sandbox import controls, kivra, mm, sms, spar
+from connectors.sandbox import controls, kivra, mm, sms, spar, takecare
 from connectors.sandbox.answers import BODY_BYTES_MAX, add_security_headers, faults_as_problems, from_here_only
 from connectors.sandbox.oidc import endpoints as oidc
 from connectors.sandbox.oidc.codes import Codes
@@ -27,6 +27,7 @@ def application(
     app[SYSTEM_OF_PORT] = system_of_port or {}
     app[pages.SIGNER] = signer
     app[oidc.CODES] = Codes()
+    app[takecare.EHR] = takecare.Ehr()
     app[pages.SESSIONS] = pages.Sessions()
     app[kivra.KIVRA] = kivra.Kivra()
     app[sms.SMS] = sms.Sms()
@@ -35,6 +36,7 @@ def application(
     if trust is not None:
         app[mm.TRUST] = trust
         app.router.add_routes(mm.routes())
-    for routes in (controls.routes(), spar.routes(), kivra.routes(), sms.routes(), oidc.routes(), pages.routes()):
+    systems = (spar.routes(), kivra.routes(), sms.routes(), takecare.routes())
+    for routes in (controls.routes(), *systems, oidc.routes(), pages.routes()):
         app.router.add_routes(routes)
     return app

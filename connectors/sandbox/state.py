@@ -1,6 +1,6 @@
 """What the handlers share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,6 +19,11 @@ def wall_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def nothing_to_wait_for() -> bool:
+    """A sandbox that reads no topics has always caught up."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """One sandbox: what it knows, what it may break, how it publishes, and the settings it needs."""
@@ -32,6 +37,8 @@ class Sandbox:
     ready: Callable[[], bool]
     gateway_url: str
     wall: Callable[[], datetime] = wall_now
+    caught_up: Callable[[], Awaitable[bool]] = nothing_to_wait_for
+    """What a peer awaits before it answers from what the topics told (`Learning.caught_up`)."""
 
     def after(self, known: Mapping[str, Any] | None) -> datetime:
         """The `as_of` of what somebody says now: the wall clock's, and newer than what is known."""

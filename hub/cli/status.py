@@ -16,6 +16,7 @@ _COUNTS = {
     "rooms_overdue": "rooms overdue",
     "outbox": "outputs not yet published",
     "lookups_untried": "people waiting for the register",
+    "mailboxes_unasked": "people waiting for the mailbox operators",
     "dead_letters_open": "dead letters",
     "unknown_outcomes": "deliveries with unknown outcome",
     "print_open": "print entries to handle",

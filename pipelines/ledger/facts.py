@@ -11,7 +11,8 @@ from typing import Final
 from uuid import UUID
 
 from pipelines.ledger import Connection
-from pipelines.rules.model import AccountState, AgentLink, LinkState, Mailbox, Operator, Person, Protection, Relation
+from pipelines.rules.mailboxes import PATIENCE as MAILBOX_PATIENCE
+from pipelines.rules.model import AccountState, AgentLink, Asked, LinkState, Mailbox, Operator, Person, Protection, Relation
 from schemas import persons
 
 PATIENCE: Final = timedelta(seconds=20)
@@ -23,8 +24,8 @@ SILENCE: Final = timedelta(hours=1)
 _CURRENT: Final = "SELECT old, current FROM aliases WHERE old = ANY($1)"
 _PEOPLE: Final = """
 SELECT p.person, p.pid, p.born, greatest(p.protection, p.inherited), p.deceased IS NOT NULL, p.confirmed_at, p.silent_at,
-       l.wanted_at, coalesce(a.state, 0), a.phone IS NOT NULL
-  FROM persons p LEFT JOIN accounts a USING (person) LEFT JOIN lookups l USING (person)
+       l.wanted_at, coalesce(a.state, 0), a.phone IS NOT NULL, r.wanted_at, r.silent_at, r.told_at
+  FROM persons p LEFT JOIN accounts a USING (person) LEFT JOIN lookups l USING (person) LEFT JOIN reachings r USING (person)
  WHERE p.person = ANY($1)
 """
 _MAILBOXES: Final = "SELECT person, operator, accepts, as_of FROM mailboxes WHERE person = ANY($1) AND sender = $2"
@@ -48,8 +49,10 @@ async def wards(connection: Connection, people: Collection[UUID]) -> set[UUID]:
     return {row[0] for row in await connection.fetch(WARDS, list(people))}
 
 
-async def load(connection: Connection, people: Collection[UUID], sender: str, now: datetime) -> dict[UUID, Person]:
-    """The facts of those of `people` that the ledger has a row of."""
+async def load(
+    connection: Connection, people: Collection[UUID], sender: str, now: datetime, *, asks_mailboxes: bool = False
+) -> dict[UUID, Person]:
+    """The facts of those of `people` that the ledger has a row of. `asks_mailboxes`: the policy's word on who asks operators."""
     wanted = list(people)
     mailboxes: dict[UUID, tuple[Mailbox, ...]] = {}
     for person, operator, accepts, as_of in await connection.fetch(_MAILBOXES, wanted, sender):
@@ -64,9 +67,9 @@ async def load(connection: Connection, people: Collection[UUID], sender: str, no
         )  # fmt: skip
         agents[patient] = (*agents.get(patient, ()), link)
     found: dict[UUID, Person] = {}
-    for person, pid, born, protection, dead, confirmed_at, silent_at, wanted_at, account, phone in await connection.fetch(
-        _PEOPLE, wanted
-    ):
+    for (
+        person, pid, born, protection, dead, confirmed_at, silent_at, wanted_at, account, phone, reach_at, mute_at, told_at,
+    ) in await connection.fetch(_PEOPLE, wanted):  # fmt: skip
         reserve = persons.kind(pid) == "reservnummer"
         found[person] = Person(
             person,
@@ -81,8 +84,17 @@ async def load(connection: Connection, people: Collection[UUID], sender: str, no
             phone,
             mailboxes.get(person, ()),
             agents.get(person, ()),
+            _asked(reach_at, mute_at, now) if asks_mailboxes else Asked.NOBODY,
+            told_at if asks_mailboxes else None,
         )
     return found
+
+
+def _asked(wanted_at: datetime | None, silent_at: datetime | None, now: datetime) -> Asked:
+    """How far the last question to the mailbox operators has come; nobody waits longer than the rules' patience."""
+    if wanted_at is not None:
+        return Asked.SILENT if wanted_at + MAILBOX_PATIENCE <= now else Asked.UNDER_WAY
+    return Asked.SILENT if silent_at is not None and now - silent_at < SILENCE else Asked.ANSWERED
 
 
 _PROTECTIONS: Final = tuple(Protection)

@@ -114,6 +114,8 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "R8.app": ("A minor with an active account gets it in the app only.", "En minderårig med aktivt konto får det enbart i appen."),
     "R8.closed": ("A minor without an active account.", "En minderårig utan aktivt konto."),
     "R9.open": ("An adult gets it in the channels that are open.", "En vuxen får det i de kanaler som är öppna."),
+    "R9.ask": ("The mailbox operators are asked before it is decided.", "Brevlådeoperatörerna frågas innan det avgörs."),
+    "R9.silent": ("The mailbox operators are silent; what is known serves.", "Brevlådeoperatörerna svarar inte; det som är känt gäller."),
     "R9.closed": ("An adult without an open channel.", "En vuxen utan öppen kanal."),
     "R10.print": ("No channel is open: a kallelse goes to print at once.", "Ingen kanal är öppen: en kallelse skrivs ut genast."),
     "R10.wait": ("No channel is open: it waits for one to open.", "Ingen kanal är öppen: det väntar på att en öppnas."),

@@ -53,6 +53,18 @@ class Operator(IntEnum):
     FORTNOX = 4
 
 
+class Asked(IntEnum):
+    """Whether the mailbox operators were asked about somebody (R9). NOBODY: this hub has no channel that asks; what is known serves.
+
+    UNDER_WAY: a question of the last seconds is not answered yet. SILENT: no answer came, and what is known serves.
+    """
+
+    NOBODY = 0
+    ANSWERED = 1
+    UNDER_WAY = 2
+    SILENT = 3
+
+
 class Kind(IntEnum):
     KALLELSE = 1
     BREV = 2
@@ -174,6 +186,7 @@ class Person(NamedTuple):
     `protection` already combines old and linked numbers (P8). `confirmed_at` is the hub's time of the last news or answer of
     the register, None before the first. `silent` is True when the register was asked for this decision and did not answer.
     `reserve_only` is P2: a reserve number that is linked to nothing. `phone`: a number is known (SMS rather than push).
+    `told_at` is when the mailbox operators last told everything to a question of ours.
     """
 
     uid: UUID
@@ -188,6 +201,8 @@ class Person(NamedTuple):
     phone: bool
     mailboxes: tuple[Mailbox, ...] = ()
     agents: tuple[AgentLink, ...] = ()
+    asked: Asked = Asked.NOBODY
+    told_at: datetime | None = None
 
 
 class Visit(NamedTuple):
@@ -248,7 +263,8 @@ class Decision(NamedTuple):
 
     `deadline` is when the fallback of R10, R11 or R14 comes; `review_at` an earlier moment at which facts change by
     themselves (a 13th birthday, a visit that passes, the patience with a silent register). The timer waits for the earlier.
-    `look_up` asks for the register's news of these people before the next irreversible step (P8).
+    `look_up` asks for the register's news of these people before the next irreversible step (P8). `reach` asks the mailbox
+    operators about these people: such a wait gathers facts and decides nothing (R9).
     """
 
     rule: str
@@ -266,6 +282,7 @@ class Decision(NamedTuple):
     release: bool = False
     look_up: tuple[UUID, ...] = ()
     steps: tuple[Step, ...] = ()
+    reach: tuple[UUID, ...] = ()
 
 
 class Notify(NamedTuple):

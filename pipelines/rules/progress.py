@@ -59,6 +59,8 @@ def act(document: Document, person: Person, decision: Decision, now: datetime) -
     """The state that a decision leads to. `now` is the moment for which `route` decided."""
     if decision.outcome == "deliver" and not decision.release:
         return _deliver(document, person, decision, now, None)
+    if decision.reach:
+        return document, NOTHING  # facts are gathered first (R9)
     if decision.release:
         document = released(document, now)
         if decision.outcome == "deliver":

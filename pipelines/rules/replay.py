@@ -64,6 +64,7 @@ def _person(p: m.Person) -> tuple[Any, ...]:
         p.phone,
         [(int(box.operator), box.accepts, box.as_of.timestamp()) for box in p.mailboxes] if p.mailboxes else 0,
         [_agent(link) for link in p.agents] if p.agents else 0,
+        *((int(p.asked), _seconds(p.told_at)) if p.asked else ()),  # only where the hub asks the mailboxes itself
     )
 
 
@@ -149,12 +150,13 @@ def _to_limits(changed: dict[str, Any] | int) -> Limits:
 
 
 def _to_person(values: list[Any]) -> m.Person:
-    uid, born, reserve, protection, deceased, confirmed, silent, account, phone, boxes, agents = values
+    uid, born, reserve, protection, deceased, confirmed, silent, account, phone, boxes, agents, *asked = values
     return m.Person(
         UUID(uid), "", None if born is None else date.fromordinal(born), reserve, m.Protection(protection), deceased,
         _maybe(confirmed), silent, m.AccountState(account), phone,
         tuple(m.Mailbox(m.Operator(operator), accepts, _moment(as_of)) for operator, accepts, as_of in boxes or ()),
         tuple(_to_agent(link) for link in agents or ()),
+        *((m.Asked(asked[0]), _maybe(asked[1])) if asked else ()),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from pipelines.rules import channels, deadline, ombud
+from pipelines.rules import channels, deadline, mailboxes, ombud
 from pipelines.rules.calendar import age_at, day_of
 from pipelines.rules.catalogue import said
 from pipelines.rules.model import (
@@ -35,6 +35,8 @@ _CHILD: Final = said("R7.guardians", True).rule
 _CLOSED_PRINT: Final = said("R10.print", True)
 _CLOSED_WAIT: Final = said("R10.wait", True)
 _CLOSED_OVER: Final = said("R10.over", True)
+_ASK: Final = said("R9.ask", True)
+_SILENT: Final = said("R9.silent", False)
 _REFUSED_APP: Final = said("R12.app", False)
 _REFUSED_PRINT: Final = said("R12.print", True)
 _REFUSED_WAIT: Final = said("R12.wait", True)
@@ -55,6 +57,7 @@ _SKYDDAD: Final = Protection.SKYDDAD_FOLKBOKFORING
 _APP: Final = ("app",)
 _BOTH: Final = ("app", "mailbox")
 _MAILBOX: Final = ("mailbox",)
+_MAILBOX_BYTES_MAX: Final = max(path.bytes_max for path in channels.PATHS.values())
 _NO_LOOK_UP: Final[tuple[UUID, ...]] = ()
 
 
@@ -62,6 +65,7 @@ class Way(NamedTuple):
     """What a person's age gives: `rule` with its recipients in the app (none: closed) and the mailbox to ask for, if any.
 
     `refused`: a mailbox did not take the document, or cannot (C10). `until`: when the answer changes by itself.
+    `ask`: the mailbox operators are to be asked first; the rest of the answer is what is known without them.
     """
 
     rule: str
@@ -70,6 +74,7 @@ class Way(NamedTuple):
     refused: bool = False
     look_up: tuple[UUID, ...] = _NO_LOOK_UP
     until: datetime | None = None
+    ask: bool = False
 
 
 def find(person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Way:
@@ -78,7 +83,7 @@ def find(person: Person, document: Document, limits: Limits, now: datetime, step
     age = -1 if born is None else age_at(born, document.sent)
     if age >= limits.adult_age:
         steps += _older(age)
-        return _adult(person, document, now, age, steps)
+        return _adult(person, document, limits, now, age, steps)
     if born is not None and age < limits.child_age:
         return _child(person, now, limits, age, steps)
     steps.append(_r7_older(age))
@@ -88,6 +93,10 @@ def find(person: Person, document: Document, limits: Limits, now: datetime, step
 def settle_on(way: Way, person: Person, document: Document, limits: Limits, now: datetime, steps: list[Step]) -> Decision:
     """The decision for an open way, a closed one, or one whose time is up."""
     at, early = deadline.due(document, limits)
+    if way.ask:
+        steps.append(_ASK)
+        patience = min(now + mailboxes.PATIENCE, at)  # the wait never moves what counts from *sent*
+        return Decision(_ADULT, "wait", deadline=at, review_at=patience, steps=tuple(steps), reach=(person.uid,))
     if limits.early_print and document.kind is _KALLELSE and document.visit is not None:
         steps.append(deadline.step(at, early))
     app = bool(way.recipients)
@@ -142,7 +151,7 @@ def _teen(person: Person, now: datetime, age: int, steps: list[Step]) -> Way:
     return _with_holders(way, person, now) if person.agents else way
 
 
-def _adult(person: Person, document: Document, now: datetime, age: int, steps: list[Step]) -> Way:
+def _adult(person: Person, document: Document, limits: Limits, now: datetime, age: int, steps: list[Step]) -> Way:
     """App and mailbox at the first delivery; later a mailbox only where the app is not open (R15)."""
     app = channels.app_is_open(person)
     state = document.mailbox
@@ -150,6 +159,12 @@ def _adult(person: Person, document: Document, now: datetime, age: int, steps: l
     refused = state is _REFUSED
     mailbox = _MAILBOXES[state]
     if state is _NEVER and not (app and document.app is _OPEN) and not person.protection:
+        if person.asked and document.size <= _MAILBOX_BYTES_MAX:
+            asked = mailboxes.mailbox_state(person, now, limits)
+            if asked == "unasked" and now < deadline.due(document, limits)[0]:
+                return Way(_ADULT, (), ask=True)
+            if asked == "silent":
+                steps.append(_SILENT)
         operator = channels.choose(person.mailboxes) if person.mailboxes else None
         mailbox = _OPERATORS[operator or 0]
         if operator is not None and document.size > channels.PATHS[operator].bytes_max:

@@ -17,11 +17,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from config.settings import Settings, load
+from connectors.sandbox.learning import Learning
+from connectors.sandbox.world import World
 from hub.embedded.leases import free_block
 from hub.embedded.running import KafkaServer
 from hub.sample import publish, residents
 from hub.topics import provision
-from pipelines.ledger import lookups, migrate
+from pipelines.ledger import lookups, migrate, reachings
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import OutputProducer
 from schemas.cloudevents import decode_record, headers_for
@@ -160,6 +162,31 @@ async def test_a_sample_of_residents_published_to_kafka_is_known_to_the_register
             await asyncio.sleep(0.02)
 
 
+async def test_a_peer_that_waits_for_the_barrier_knows_every_mailbox_published_before_the_question(settings: Settings) -> None:
+    """R9: reachability is answered truthfully, however close behind the publishing the question comes."""
+    world = World()
+    learning = Learning(world, KafkaAccess(settings.kafka_bootstrap).client_arguments(), lambda at: at)
+    reading = asyncio.create_task(learning.run())
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
+    await producer.start()
+    try:
+        await asyncio.wait_for(learning.ready.wait(), 30)
+        for number in range(20):
+            accepts = number % 2 == 0
+            as_of = datetime(2026, 1, 1, 0, number, tzinfo=UTC)
+            box = {"patient": ADULT, "sender": "162321000016", "operator": "kivra", "accepts": accepts, "as_of": as_of}
+            headers = headers_for("mailbox.changed.v1", f"box-{number}", "urn:test", "2026-11-23T09:30:00Z")
+            await producer.send_and_wait("mailboxes.v1", dump(box), b"key", headers=headers)
+            assert await learning.caught_up()
+            assert world.mailboxes[ADULT]["kivra"]["accepts"] is accepts
+        assert await learning.caught_up()  # nothing new: no wait
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await producer.stop()
+    assert not await learning.caught_up()  # it reads no more: said, after the bound, not waited for
+
+
 async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_the_register_was_down(
     settings: Settings, given: dict[str, str], sandbox: Part
 ) -> None:
@@ -178,6 +205,12 @@ async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_th
         seen, first_id, data = await asyncio.wait_for(first, 10)
         assert data["name"] == "Nils"
         assert seen - began < 0.5
+
+        async with pool.acquire() as connection, connection.transaction():  # no mailbox channel here: silence is told at once
+            await reachings.want(connection, [person], {}, datetime.now(UTC))
+        async with asyncio.timeout(5):
+            while await pool.fetchval("SELECT silent_at FROM reachings WHERE person = $1", person) is None:
+                await asyncio.sleep(0.02)
 
         await sandbox.call("POST", "/faults", {"system": "spar", "mode": "down", "for_seconds": 2})
         async with pool.acquire() as connection, connection.transaction():

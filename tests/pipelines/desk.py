@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -136,7 +136,8 @@ async def desk(dsn: str, *, policy: Policy | None = None, per_minute_max: int = 
     await connected.close()
     await migrate.upgrade_now(dsn)
     connected = await pool.connect(dsn, size=4, part="test")
-    decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), policy or load({}).policy, lambda: lambda at: datetime.fromtimestamp(at, UTC))
+    policy = policy or replace(load({}).policy, asks_mailboxes=False)
+    decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), policy, lambda: lambda at: datetime.fromtimestamp(at, UTC))
     letters = DeadLetters(b"d" * 32, per_minute_max, NullMeter())
     made = Desk(connected, None, decoder)  # type: ignore[arg-type]
     made.work = Work(connected, decoder, letters, NullMeter(), lambda: made.time, slot="test", sender=SENDER)

@@ -10,6 +10,7 @@ from pipelines.rules.model import (
     AccountState,
     AgentLink,
     AppCopy,
+    Asked,
     AttachmentVerdict,
     Booking,
     BookingStatus,
@@ -131,6 +132,8 @@ people = st.builds(
     st.booleans(),
     mailboxes,
     agents,
+    st.sampled_from(Asked),
+    st.none() | moments,
 )
 limits = st.builds(
     Limits,

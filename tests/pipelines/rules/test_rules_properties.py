@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pipelines.rules.booking import judge_booking
 from pipelines.rules.deadline import due
+from pipelines.rules.mailboxes import PATIENCE, may_ask
 from pipelines.rules.model import (
     AppCopy,
+    Asked,
     Booking,
     Decision,
     Document,
@@ -113,8 +115,23 @@ def test_a_document_whose_facts_stand_still_ends_in_four_days(person: Person, do
         timers = [moment for moment in (decision.deadline, decision.review_at) if moment is not None]
         now = min(timers)
         person = person._replace(silent=person.silent or bool(decision.look_up))
+        if decision.reach:
+            person = person._replace(asked=Asked.SILENT)
         assert now < SENT + timedelta(days=4)
     pytest.fail("its timers never end")
+
+
+@given(facts.people, facts.documents(), facts.limits, facts.after_sending)
+def test_mailbox_operators_are_asked_about_nobody_who_must_not_be(
+    person: Person, document: Document, limits: Limits, now: datetime
+) -> None:
+    """P1, P2, R8: and such a wait changes nothing, and is over by the deadline."""
+    decision = route(person, document, limits, now)
+    if decision.reach:
+        assert may_ask(person, now, limits) and not person.protection
+        assert act(document, person, decision, now)[0] == document
+        assert decision.review_at is not None and decision.deadline is not None
+        assert now < decision.review_at <= min(now + PATIENCE, decision.deadline)
 
 
 @given(facts.people, facts.documents(), facts.limits, facts.after_sending)
