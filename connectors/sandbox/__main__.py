@@ -52,7 +52,8 @@ async def run(settings: Settings) -> None:
     async with AIOKafkaProducer(**access, client_id=PART, acks="all", enable_idempotence=True) as producer:
         publishing = Publishing(producer, PersonKeys(settings.person_key_secrets(), settings.hub.key_version))
         gateway = f"http://{LOOPBACK}:{settings.ports.gateway}"
-        sandbox = Sandbox(world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway)
+        video = f"http://{LOOPBACK}:{settings.ports.video}"
+        sandbox = Sandbox(world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway, video)
         signer = Signer(kept_key(settings.secrets_dir), settings.oidc_issuer, settings.auth.audience)
         app = application(sandbox, signer)
         add_health(app, meter, PART, learning.ready.is_set)

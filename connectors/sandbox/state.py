@@ -31,6 +31,8 @@ class Sandbox:
     faults: Faults
     ready: Callable[[], bool]
     gateway_url: str
+    video_url: str = ""
+    """Where the pages of video rooms are: `/meet/{room}`."""
     wall: Callable[[], datetime] = wall_now
 
     def after(self, known: Mapping[str, Any] | None) -> datetime:
