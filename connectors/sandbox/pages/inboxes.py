@@ -8,7 +8,7 @@ from connectors.sandbox.pages.markup import Html, join, page, table, tag, when
 from connectors.sandbox.pages.operators import header, section, why_link
 from connectors.sandbox.world import World
 
-ROWS: Final = 25
+ROWS: Final = 10
 HASH_SHOWN: Final = 12
 INBOXES: Final = (
     ("app", "Citizen app", "Documents that residents and their agents have."),
@@ -37,6 +37,8 @@ def _inbox(world: World, channel: str, title: str) -> Html:
 
 
 def _row(world: World, person: str, arrival: Arrival) -> Iterable[Any]:
+    notified = world.notifications.get(arrival.about) if arrival.name == "notification_id" else None
+    about = arrival.about if notified is None else notified["about"]  # decisions are about what a notification is about
     times = tag("strong", f"{arrival.times} times", class_="odd") if arrival.times > 1 else "once"
     return (
         when(arrival.last_at),
@@ -46,5 +48,5 @@ def _row(world: World, person: str, arrival: Arrival) -> Iterable[Any]:
         tag("code", arrival.sha256[:HASH_SHOWN], title=arrival.sha256),
         f"{arrival.size:,} B",
         arrival.content_type,
-        why_link(arrival.about, arrival.about),
+        why_link(about, arrival.about),
     )

@@ -15,6 +15,7 @@ from schemas.fields import parse_instant
 PLACE: Final = "/app/account"
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SEPARATORS: Final = re.compile(r"[\s()./-]+")
+MOBILE_CHARS: Final = 12
 RELATIONS: Final = {"guardian": "vårdnadshavare", "fullmakt": "fullmakt"}
 PHONE_FAULT: Final = "Skriv ett telefonnummer med siffror, till exempel 070-123 45 67."
 TERMS: Final = (
@@ -40,10 +41,19 @@ def phone_of(text: str) -> str | None:
     return bare if _PHONE.fullmatch(bare) else None
 
 
+def as_written(phone: str) -> str:
+    """A Swedish mobile number in groups, as people write it; any other as it is."""
+    if not (phone.startswith("+467") and len(phone) == MOBILE_CHARS):
+        return phone
+    bare = f"0{phone[3:]}"
+    return f"{bare[:3]}-{bare[3:6]} {bare[6:8]} {bare[8:]}"
+
+
 def account_page(view: View, now: datetime, typed: str | None = None) -> str:
     """`typed` is a number that could not be taken."""
     state = view.world.account(view.person)
-    parts: list[Any] = [tag("h1", "Konto"), tag("div", account_card(view, now), data_live="account")]
+    who = tag("p", "Du är inloggad som ", tag("strong", view.world.register.name(view.person)), ".", class_="lead")
+    parts: list[Any] = [tag("h1", "Konto"), who, tag("div", account_card(view, now), data_live="account")]
     if state == "active":
         parts += [_phone_form(view, typed), _agents(view, now), _block(view)]
     return framed(view, "Fel: Konto" if typed is not None else "Konto", PLACE, *parts)
@@ -90,7 +100,7 @@ def _staff(name: str) -> str:
 
 
 def _phone_form(view: View, typed: str | None) -> Html:
-    known = view.world.accounts[view.person].get("phone", "")
+    known = as_written(view.world.accounts[view.person].get("phone", ""))
     failed = typed is not None
     field = tag(
         "input", id="phone", name="phone", type="tel", inputmode="tel", autocomplete="tel", required=True,

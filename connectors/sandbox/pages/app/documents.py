@@ -50,12 +50,13 @@ def _item(view: View, document: AppDocument, now: datetime) -> Html:
     data, read = document.data, view.person in document.read_by
     files = len(data["attachments"])
     clip = tag("span", icon("clip"), words.some(files, "bilaga", "bilagor"), class_="clip") if files else None
+    kind = words.KINDS[data["kind"]]
     inner = join([
         tag("span", tag("span", "Läst" if read else "Oläst", class_="tag" if read else "tag new"),
-            tag("span", words.KINDS[data["kind"]], class_="kind"), class_="over"),
+            tag("span", kind, class_="kind") if kind != data["title"] else None, class_="over"),
         tag("span", data["title"], class_="title"),
         tag("span", data["unit_name"], class_="from"),
-        tag("span", words.at(parse_instant(data["sent"]), now), clip, class_="when"),
+        tag("span", words.at(parse_instant(data["sent"]), now, capital=True), clip, class_="when"),
     ])  # fmt: skip
     address = address_of(data["document_id"])
     if read:

@@ -53,6 +53,17 @@ def of_somebody(handler: Handler) -> Callable[[web.Request], Awaitable[web.Strea
     return checked
 
 
+def with_account(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Only with an active account (P5); anybody else comes to what can be done about that."""
+
+    async def checked(request: web.Request, session: Session) -> web.StreamResponse:
+        if request.app[SANDBOX].world.account(session.person) != "active":
+            return to("/app")
+        return await handler(request, session)
+
+    return of_somebody(checked)
+
+
 async def home(request: web.Request) -> web.StreamResponse:
     """The start page, or the choice of whom to be."""
     session = session_of(request)
@@ -189,18 +200,18 @@ def routes() -> list[web.RouteDef]:
         web.get("/app", home),
         web.post("/app/login", log_in),
         web.post("/app/logout", log_out),
-        web.get("/app/documents", of_somebody(show_documents)),
-        web.get("/app/documents/{document}", of_somebody(show_document)),
-        web.post("/app/documents/{document}/open", of_somebody(open_document)),
-        web.get("/app/bookings", of_somebody(show_bookings)),
-        web.get("/app/people", of_somebody(show_people)),
-        web.post("/app/people", of_somebody(change_person)),
+        web.get("/app/documents", with_account(show_documents)),
+        web.get("/app/documents/{document}", with_account(show_document)),
+        web.post("/app/documents/{document}/open", with_account(open_document)),
+        web.get("/app/bookings", with_account(show_bookings)),
+        web.get("/app/people", with_account(show_people)),
+        web.post("/app/people", with_account(change_person)),
         web.get("/app/account", of_somebody(show_account)),
         web.post("/app/account", of_somebody(change_account)),
         web.get("/app/account/block", of_somebody(ask_to_block)),
         web.post("/app/account/phone", of_somebody(change_phone)),
-        web.get("/app/attachments/{sha256:[0-9a-f]{64}}", of_somebody(attachment)),
-        web.get("/app/attachments/{sha256:[0-9a-f]{64}}/{shown:open}", of_somebody(attachment)),
+        web.get("/app/attachments/{sha256:[0-9a-f]{64}}", with_account(attachment)),
+        web.get("/app/attachments/{sha256:[0-9a-f]{64}}/{shown:open}", with_account(attachment)),
         web.get("/app/{rest:.*}", of_somebody(nowhere)),
     ]
 

@@ -10,7 +10,8 @@ from connectors.sandbox.world import World
 APP: Final = "Invånarappen"
 STYLE: Final = "app.css"
 MENU: Final = (("/app", "home", "Start"), ("/app/documents", "document", "Dokument"), ("/app/bookings", "calendar", "Tider"),
-               ("/app/account", "person", "Konto"))  # fmt: skip
+               ("/app/people", "people", "Personer"), ("/app/account", "person", "Konto"))  # fmt: skip
+WITHOUT_ACCOUNT: Final = ("/app", "/app/account")
 NAMELESS: Final = ("–", "Dold uppgift")
 
 
@@ -27,13 +28,11 @@ class View(NamedTuple):
 
 def framed(view: View, title: str, at: str, *content: Any, live: bool = True) -> str:
     """A page of somebody who is logged in. `at` is its place in the menu."""
-    name = view.world.register.name(view.person)
-    change = tag("a", icon("people"), "Byt person", href="/app/people") if view.others else None
+    name = tag("p", "Inloggad: ", tag("strong", view.world.register.name(view.person)), class_="name")
     leave = tag("form", tag("button", "Logga ut", class_="plain"), method="post", action="/app/logout")
-    who = tag("div", tag("p", "Inloggad: ", tag("strong", name), class_="name"), change, leave, class_="who")
-    links = [tag("li", _link(view, at, *row)) for row in MENU]
+    links = [tag("li", _link(view, at, *row)) for row in MENU if _is_for(view, row[0])]
     menu = tag("nav", tag("ul", links), aria_label="Huvudmeny", data_live="menu")
-    header = tag("header", tag("div", _brand(), who, class_="bar"), menu)
+    header = tag("header", tag("div", _brand(), tag("div", name, leave, class_="who"), class_="bar"), menu)
     said = tag("p", icon("check"), tag("span", view.said), class_="said", role="status") if view.said else None
     main = tag("main", said, _shown_person(view), *content, id="content", tabindex="-1")
     pause = tag("button", "Pausa uppdatering", type="button", id="pause", class_="plain", data_resume="Fortsätt uppdatera",
@@ -78,6 +77,13 @@ def _page(title: str, header: Html, main: Html, pause: Html | None, *, live: boo
 
 def _brand() -> Html:
     return tag("a", tag("span", "+", class_="mark", aria_hidden="true"), APP, href="/app", class_="brand")
+
+
+def _is_for(view: View, place: str) -> bool:
+    """The menu has no page where there is nothing to see."""
+    if view.world.account(view.person) != "active":
+        return place in WITHOUT_ACCOUNT
+    return place != "/app/people" or view.others > 0
 
 
 def _link(view: View, at: str, href: str, picture: str, text: str) -> Html:

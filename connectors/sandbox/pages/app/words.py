@@ -34,15 +34,10 @@ def clock(at: datetime) -> str:
     return f"{at.astimezone(STOCKHOLM):%H:%M}"
 
 
-def at(moment: datetime, now: datetime) -> Html:
-    """`i dag 14.30` would be typography; the time is written 14:30, as in the kallelse."""
-    there = moment.astimezone(STOCKHOLM).date()
-    return _time(moment, f"{day(there, local(now))} {clock(moment)}")
-
-
-def on(moment: datetime, now: datetime) -> Html:
-    """The day alone."""
-    return _time(moment, short_day(moment.astimezone(STOCKHOLM).date(), local(now)))
+def at(moment: datetime, now: datetime, *, capital: bool = False) -> Html:
+    """`i dag 14:30`; the time is written as a kallelse writes it."""
+    there = day(moment.astimezone(STOCKHOLM).date(), local(now))
+    return _time(moment, f"{sentence(there) if capital else there} {clock(moment)}")
 
 
 def stamp(moment: datetime) -> Html:
