@@ -122,7 +122,7 @@ def _agents(view: View, now: datetime) -> Html:
         for agent, relation in agents_of(view.world, view.person, now)
     ]
     own = tag("ul", theirs, class_="points") if theirs else tag("p", "Ingen annan ser dina dokument.", class_="note")
-    others = tag("p", tag("a", "Personer som du är ombud för", href="/app/people")) if view.others else None
+    others = tag("p", tag("a", "Personer som du är ombud för", href="/app/people"), class_="more") if view.others else None
     return tag("section", tag("h2", "Dina ombud"), own, others, data_live="agents")
 
 

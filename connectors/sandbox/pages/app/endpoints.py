@@ -28,6 +28,7 @@ OPENED_SAID: Final = "Kontot är öppet. Välkommen!"
 PHONE_SAID: Final = "Numret är sparat."
 GONE: Final = ("Dokumentet visas inte", "Det finns inget sådant dokument här. Kontakta mottagningen om du har frågor.")
 """The same for a document that was withdrawn and for one that never was: nothing tells which (P10)."""
+GONE_FILE: Final = ("Bilagan visas inte", "Det finns ingen sådan bilaga här. Kontakta mottagningen om du har frågor.")
 NO_FILE: Final = ("Bilagan kan inte hämtas just nu", "Försök igen om en stund, eller kontakta mottagningen.")
 AWAY: Final = ("Det gick inte just nu", "Inget har ändrats. Försök igen om en stund.")
 LIVE: Final = "X-Live"
@@ -184,7 +185,10 @@ async def attachment(request: web.Request, session: Session) -> web.StreamRespon
     """A file of a document that the reader may see, to be saved or, under `/open`, to be looked at."""
     shown = request.match_info.get("shown") == "open"
     sandbox, digest = request.app[SANDBOX], request.match_info["sha256"]
-    answer = await attachment_of(sandbox, request.app[SIGNER], session.person, digest, _now(request), shown=shown)
+    try:
+        answer = await attachment_of(sandbox, request.app[SIGNER], session.person, digest, _now(request), shown=shown)
+    except web.HTTPNotFound:
+        return html(notice(_view(request, session), *GONE_FILE), 404)
     if answer is None:
         return html(notice(_view(request, session), *NO_FILE), 502)
     return answer
