@@ -33,7 +33,7 @@ function changeItems(part, now) {
   old.forEach((item, place) => {
     if (item.innerHTML === fresh[place].innerHTML) return;
     if (busy(item)) left = true;
-    else item.replaceChildren(...fresh[place].childNodes);
+    else item.replaceChildren(...fresh[place].cloneNode(true).childNodes);
   });
   return left;
 }
