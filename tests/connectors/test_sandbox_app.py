@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from aiokafka.errors import KafkaConnectionError
 
 from connectors.sandbox.pages.app import words
@@ -24,6 +26,7 @@ from schemas.fields import STOCKHOLM
 from tests.connectors.sandbox_support import (
     ADULT,
     CHILD,
+    KEYS,
     NOW,
     PARENT,
     Running,
@@ -325,6 +328,50 @@ async def test_the_cookie_is_for_this_site_alone_and_out_of_reach_of_scripts(it:
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert ADULT not in cookie
+
+
+async def test_a_patient_comes_into_an_open_meeting_with_a_ticket_for_that_patient_alone(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    async def join(request: web.Request) -> web.Response:
+        asked.append((request.headers["Authorization"].removeprefix("Bearer "), await request.json()))
+        return web.json_response({"token": "good-once"})
+
+    app = web.Application()
+    app.router.add_post("/api/rooms/r-1/join", join)
+    async with TestServer(app) as video, running(tmp_path, video_url=str(video.make_url("")).rstrip("/")) as it:
+        for pid in (ADULT, PARENT):
+            tell(it.world, "person.changed.v1", person(pid, "Alva Almdalsson"))
+            tell(it.world, "account.changed.v1", account(pid))
+        now = it.sandbox.clock.now()
+        tell(it.world, "booking.shown.v1", booking("b-1", ADULT, start=now))
+        opens = {"state": "active", "opens_at": now + timedelta(hours=1), "closes_at": now + timedelta(hours=2)}
+        tell(it.world, "room.changed.v1", room("r-1", "b-1") | opens)
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        path = f"{it.url}/app/meet/r-1"
+        async with session.get(path, allow_redirects=False) as answer:
+            assert answer.status == 404, "the room is not open yet"
+        tell(it.world, "room.changed.v1", room("r-1", "b-1") | opens | {"opens_at": now})
+        async with session.get(path, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, f"{it.sandbox.video_url}/meet/r-1#t=good-once")
+        await session.post(f"{it.url}/app/login", data={"number": PARENT})
+        async with session.get(path, allow_redirects=False) as answer:
+            assert answer.status == 404, "nobody else's meeting"
+        ((token, body),) = asked
+        assert (it.signer.read(token)["reader"], body) == (KEYS.key(ADULT), {"patient": ADULT})
+
+
+async def test_a_meeting_that_cannot_be_reached_is_told(it: Running, session: aiohttp.ClientSession) -> None:
+    now = it.sandbox.clock.now()
+    tell(it.world, "booking.shown.v1", booking("b-1", ADULT, start=now))
+    window = {"state": "active", "opens_at": now, "closes_at": now + timedelta(hours=1)}
+    tell(it.world, "room.changed.v1", room("r-1", "b-1") | window)
+    await session.post(f"{it.url}/app/login", data={"number": ADULT})
+    async with session.get(f"{it.url}/app/meet/r-1") as answer:
+        assert answer.status == 502
+        assert "Videomötet kan inte nås just nu" in await answer.text()
 
 
 async def test_when_kafka_is_away_the_document_stays_unread_and_that_is_said(it: Running, session: aiohttp.ClientSession) -> None:

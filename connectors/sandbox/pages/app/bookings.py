@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from connectors.sandbox.pages.app import words
 from connectors.sandbox.pages.app.access import bookings_of
@@ -41,16 +42,16 @@ def door(room: Data | None, now: datetime) -> Door:
     return Door("Mötet är öppet. Du får vänta tills vården startar det.", room["room_id"])
 
 
-def bookings_page(view: View, now: datetime, video_url: str) -> str:
+def bookings_page(view: View, now: datetime) -> str:
     """Coming ones by time, then those that have been."""
     if view.subject.relation == "fullmakt":
         empty = tag("p", "En fullmakt gäller dokument. Tider visas bara för personen själv.", class_="empty")
         return framed(view, "Tider", PLACE, tag("h1", "Tider"), empty)
     coming, past = split(bookings_of(view.world, view.subject), now)
-    first = booking_list(view, coming, now, video_url) if coming else tag("p", "Inga kommande tider.", class_="empty")
+    first = booking_list(view, coming, now) if coming else tag("p", "Inga kommande tider.", class_="empty")
     parts = [tag("section", tag("h2", "Kommande"), first)]
     if past:
-        shown = booking_list(view, past[:PAST_SHOWN], now, video_url)
+        shown = booking_list(view, past[:PAST_SHOWN], now)
         parts.append(tag("section", tag("h2", "Tidigare"), shown, class_="past"))
     return framed(view, "Tider", PLACE, tag("h1", "Tider"), tag("div", parts, data_live="bookings"))
 
@@ -61,8 +62,8 @@ def split(found: list[Data], now: datetime) -> tuple[list[Data], list[Data]]:
     return coming, [each for each in reversed(found) if _ends(each) <= now]
 
 
-def booking_list(view: View, found: list[Data], now: datetime, video_url: str) -> Html:
-    return tag("ul", [tag("li", _booking(view.world, each, now, video_url), data_key=each["booking_id"]) for each in found],
+def booking_list(view: View, found: list[Data], now: datetime) -> Html:
+    return tag("ul", [tag("li", _booking(view.world, each, now), data_key=each["booking_id"]) for each in found],
                class_="cards")  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def _ends(booking: Any) -> datetime:
     return ends
 
 
-def _booking(world: World, booking: Any, now: datetime, video_url: str) -> Html:
+def _booking(world: World, booking: Any, now: datetime) -> Html:
     start, ends = parse_instant(booking["start"]), _ends(booking)
     there = start.astimezone(STOCKHOLM)
     leaf = tag("span", tag("span", there.day, class_="number"), tag("span", words.MONTHS[there.month - 1][:3]), class_="leaf",
@@ -87,7 +88,7 @@ def _booking(world: World, booking: Any, now: datetime, video_url: str) -> Html:
         when,
         tag("p", booking["unit_name"], class_="title"),
         tag("p", _what(booking), class_="from"),
-        _door(world, booking, now, video_url) if video and ends + timedelta(hours=1) > now else None,
+        _door(world, booking, now) if video and ends + timedelta(hours=1) > now else None,
     )
     return tag("div", leaf, about, class_="card plain booking")
 
@@ -98,12 +99,12 @@ def _what(booking: Any) -> str:
     return " · ".join(part for part in (what, booking["resource"]["name"]) if part)
 
 
-def _door(world: World, booking: Any, now: datetime, video_url: str) -> Html:
+def _door(world: World, booking: Any, now: datetime) -> Html:
     found = door(world.room_of(booking["booking_id"]), now)
     text = tag("p", f"{found.text} ", [words.at(found.at, now), "."] if found.at is not None else None, class_="note",
                data_say=found.text)  # fmt: skip
     if found.room_id is None:
         return tag("div", text, class_="door")
     link = tag("a", icon("video"), "Anslut", tag("span", f" till videobesöket {words.clock(parse_instant(booking['start']))}",
-               class_="hidden"), href=f"{video_url}/meet/{found.room_id}", class_="button")  # fmt: skip
+               class_="hidden"), href=f"/app/meet/{quote(found.room_id, safe='')}", class_="button")  # fmt: skip
     return tag("div", text, link, class_="door open")

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 
-from connectors.sandbox.pages.app import account, bookings, documents, login, people, start
+from connectors.sandbox.pages.app import account, bookings, documents, login, meeting, people, start
 from connectors.sandbox.pages.app.access import Subject, document_for, subjects
 from connectors.sandbox.pages.app.frame import View, notice
 from connectors.sandbox.pages.app.sessions import COOKIE, SIGNER, Session, begin, end, session_of
@@ -30,6 +30,8 @@ GONE: Final = ("Dokumentet visas inte", "Det finns inget sådant dokument här. 
 """The same for a document that was withdrawn and for one that never was: nothing tells which (P10)."""
 GONE_FILE: Final = ("Bilagan visas inte", "Det finns ingen sådan bilaga här. Kontakta mottagningen om du har frågor.")
 NO_FILE: Final = ("Bilagan kan inte hämtas just nu", "Försök igen om en stund, eller kontakta mottagningen.")
+NO_MEETING: Final = ("Mötet är inte öppet", "Titta under Tider när mötet öppnar.")
+VIDEO_AWAY: Final = ("Videomötet kan inte nås just nu", "Försök igen om en stund. Vården kan ringa upp dig om det inte går.")
 AWAY: Final = ("Det gick inte just nu", "Inget har ändrats. Försök igen om en stund.")
 LIVE: Final = "X-Live"
 """The header by which a page's script asks again; such a request takes no message that a person shall read."""
@@ -73,7 +75,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     sandbox, now = request.app[SANDBOX], _now(request)
     found = subjects(sandbox.world, session.person, now)
     key = sandbox.publishing.keys.key
-    return page(request, session, lambda view: start.start_page(view, found, now, sandbox.video_url, key))
+    return page(request, session, lambda view: start.start_page(view, found, now, key))
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:
@@ -127,8 +129,17 @@ async def open_document(request: web.Request, session: Session) -> web.StreamRes
 
 
 async def show_bookings(request: web.Request, session: Session) -> web.StreamResponse:
-    video_url = request.app[SANDBOX].video_url
-    return page(request, session, lambda view: bookings.bookings_page(view, _now(request), video_url))
+    return page(request, session, lambda view: bookings.bookings_page(view, _now(request)))
+
+
+async def join_meeting(request: web.Request, session: Session) -> web.StreamResponse:
+    """Into a video meeting that is open to the resident, or a child of the resident's (V2, V3)."""
+    sandbox, room_id = request.app[SANDBOX], request.match_info["room"]
+    patient = meeting.patient_in(sandbox.world, session.person, room_id, _now(request))
+    if patient is None:
+        return html(notice(_view(request, session), *NO_MEETING), 404)
+    address = await meeting.address_of(sandbox, request.app[SIGNER], patient, room_id)
+    return to(address) if address is not None else html(notice(_view(request, session), *VIDEO_AWAY), 502)
 
 
 async def show_people(request: web.Request, session: Session) -> web.StreamResponse:
@@ -208,6 +219,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/app/documents/{document}", with_account(show_document)),
         web.post("/app/documents/{document}/open", with_account(open_document)),
         web.get("/app/bookings", with_account(show_bookings)),
+        web.get("/app/meet/{room}", with_account(join_meeting)),
         web.get("/app/people", with_account(show_people)),
         web.post("/app/people", with_account(change_person)),
         web.get("/app/account", of_somebody(show_account)),

@@ -16,14 +16,14 @@ from connectors.sandbox.pages.markup import Html, tag
 SHOWN: Final = 3
 
 
-def start_page(view: View, found: list[Subject], now: datetime, video_url: str, key: Callable[[str], str]) -> str:
+def start_page(view: View, found: list[Subject], now: datetime, key: Callable[[str], str]) -> str:
     name = first_name(view.world, view.person)
     greeting = tag("h1", f"Hej {name}!" if name is not None else "Hej!")
     if view.world.account(view.person) != "active":
         return framed(view, "Start", "/app", greeting, tag("div", account_card(view, now), data_live="account"))
     parts: list[Any] = [greeting, tag("section", _new(view, now), data_live="new")]
     if view.subject.relation != "fullmakt":
-        parts.append(tag("section", _next(view, now, video_url), data_live="next"))
+        parts.append(tag("section", _next(view, now), data_live="next"))
     others = [each for each in found if each.person != view.subject.person]
     if others:
         heading = tag("h2", "Andra personer" if view.subject.relation == "self" else "Byt person")
@@ -41,11 +41,11 @@ def _new(view: View, now: datetime) -> list[Html]:
     return [heading, document_list(view, unread[:SHOWN], now), more]
 
 
-def _next(view: View, now: datetime, video_url: str) -> list[Html]:
+def _next(view: View, now: datetime) -> list[Html]:
     coming, _ = split(bookings_of(view.world, view.subject), now)
     heading = tag("h2", heading_for(view, "Nästa tid", "nästa tid"))
     if not coming:
         return [heading, tag("p", "Inga kommande tider.", class_="empty")]
     left = len(coming) - 1
     more = tag("p", tag("a", f"Alla tider ({words.some(left, 'till', 'till')})", href="/app/bookings"), class_="more") if left else None
-    return [heading, booking_list(view, coming[:1], now, video_url), *([more] if more is not None else [])]
+    return [heading, booking_list(view, coming[:1], now), *([more] if more is not None else [])]
