@@ -45,6 +45,7 @@ pytestmark = [
 ]
 
 expect.set_options(timeout=25_000)  # a busy machine is no fault of the page
+FILE = {"name": "Information.pdf", "content_type": "application/pdf; name=i.pdf", "sha256": "0" * 64, "size": 5300}
 FUTURE = NOW + timedelta(days=3_000)
 NEW = persons.fictitious(date(1990, 4, 21), 985)
 """An adult without an account."""
@@ -97,7 +98,7 @@ async def it(tmp_path: Path) -> AsyncIterator[Running]:
             tell(world, "account.changed.v1", account(pid))
         link = {"patient": CHILD, "agent": PARENT, "relation": "guardian", "state": "active", "as_of": NOW}
         tell(world, "agent.changed.v1", link)
-        tell(world, "document.delivered.v1", delivered("doc-1", ADULT))
+        tell(world, "document.delivered.v1", delivered("doc-1", ADULT, attachments=[FILE]))
         tell(world, "document.delivered.v1", delivered("doc-2", CHILD, PARENT, title="Vaccination"))
         tell(world, "decision.made.v1", decision("doc-1"))
         tell(world, "decision.made.v1", decision("doc-3", "R5", outcome="print", channels=["print"], reason="control_code_missing"))

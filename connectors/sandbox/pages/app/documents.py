@@ -145,7 +145,12 @@ def _file(file: Any) -> Html:
     shown = tag("a", "Öppna", hidden, new, href=f"{address}/open", target="_blank", rel="noopener", class_="button")
     saved = tag("a", "Ladda ner", hidden, href=address, class_="button quiet")
     about = tag("p", icon("clip"), tag("span", tag("strong", name), f" PDF, {words.size(file['size'])}"), class_="file")
-    return tag("div", about, tag("p", shown if file["content_type"] == OPENED else None, saved, class_="row"), class_="card plain")
+    return tag("div", about, tag("p", shown if _is_shown(file["content_type"]) else None, saved, class_="row"), class_="card plain")
+
+
+def _is_shown(content_type: str) -> bool:
+    """Parameters are tolerated, as where the type is checked (C5)."""
+    return content_type.partition(";")[0].strip().lower() == OPENED
 
 
 def heading_for(view: View, own: str, other: str) -> str:
