@@ -14,7 +14,7 @@ from schemas import persons
 
 RESIDENTS_SHOWN: Final = 200
 PLACE: Final = "/app/login"
-WRONG_NUMBER: Final = "Det numret stämmer inte. Skriv tolv siffror, till exempel 198005179811."
+WRONG_NUMBER: Final = "Det numret stämmer inte. Skriv tolv siffror, till exempel 198005179810."
 RESERVE: Final = "Ett reservnummer kan inte ha ett konto i appen."
 CHILD: Final = "Barn under 13 år loggar inte in själva. Logga in som barnets vårdnadshavare."
 UNKNOWN: Final = "Personen finns inte längre i listan. Välj en annan."
