@@ -153,7 +153,7 @@ class World:
         before = "none" if known is None else known["account"]
         if data["account"] == "none" and before != "none":  # deregistering is the same as blocking (P5)
             data = {**data, "account": "blocked", "deregistered": True}
-        if data["account"] == "blocked" and before == "active":
+        if data["account"] == "blocked" and before != "blocked":  # a compacted topic no longer says that it was active
             self._unlinked.put(data["patient"], parse_instant(data["as_of"]))
         if known is not None and data["account"] == before:  # of a state that stands it is told since when, and by whom
             kept = {name: known[name] for name in ("deregistered", "by", "since") if name in known}

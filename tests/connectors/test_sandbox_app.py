@@ -123,6 +123,16 @@ def test_a_block_ends_the_links_of_both_sides_and_unblocking_does_not_restore_th
     assert seen(world, PARENT) == [(PARENT, "self"), (CHILD, "guardian")]
 
 
+def test_links_of_an_account_that_is_first_heard_of_as_blocked_do_not_come_back(world: World) -> None:
+    """A compacted topic tells the last state alone."""
+    stranger = persons.fictitious(date(1979, 3, 4), 986)
+    tell(world, "person.changed.v1", person(stranger, "Bo"))
+    tell(world, "agent.changed.v1", link(CHILD, stranger))
+    tell(world, "account.changed.v1", account(stranger, "blocked") | {"as_of": LATER})
+    tell(world, "account.changed.v1", account(stranger) | {"as_of": LATER + timedelta(hours=1)})
+    assert seen(world, stranger) == [(stranger, "self")]
+
+
 def test_a_document_for_somebody_else_or_withdrawn_is_not_shown(world: World) -> None:
     tell(world, "agent.changed.v1", link(CHILD, PARENT))
     tell(world, "document.delivered.v1", delivered("d", CHILD, ADULT))
@@ -192,7 +202,8 @@ def test_a_swedish_mobile_number_is_shown_in_groups() -> None:
         ([("blocked", "resident", "k")], "Det spärrades <time datetime=\"2026-06-01T00:00:00Z\">2026-06-01 02:00</time> av dig."),
         ([("blocked", "staff", "SE2321000016-LISA")], "av vården (Lisa Lindmyr)."),
         ([("none", "resident", "k")], "Kontot är avregistrerat."),
-        ([("blocked", "staff", "lisa"), ("active", "staff", "lisa")], "Kontot är aktivt."),
+        ([("blocked", "staff", "lisa"), ("active", "staff", "lisa")], "03:00</time> av vården (Lisa Lindmyr)."),
+        ([("blocked", "staff", "lisa"), ("active", "staff", "lisa")], "Det låstes upp"),
     ],
 )  # fmt: skip
 def test_an_account_says_its_state_since_when_and_by_whom(world: World, changes: list[tuple[str, str, str]], said: str) -> None:

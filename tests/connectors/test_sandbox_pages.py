@@ -324,6 +324,16 @@ async def test_a_new_document_is_told_politely_and_takes_no_focus(page: Page, it
     await expect(page.get_by_role("button", name="Väntetid")).not_to_be_focused()
 
 
+async def test_a_page_that_has_lost_contact_says_so_until_it_has_it_again(page: Page, it: Running) -> None:
+    await _log_in(page, it, ADULT)
+    notice = page.get_by_text("Ingen kontakt just nu.")
+    await expect(notice).to_be_hidden()
+    await page.route("**/app", lambda route: route.abort())
+    await expect(notice).to_be_visible()
+    await page.unroute("**/app")
+    await expect(notice).to_be_hidden()
+
+
 async def test_what_holds_the_focus_is_not_changed_under_the_reader(page: Page, it: Running) -> None:
     await _log_in(page, it, ADULT)
     await _go(page, "Dokument")

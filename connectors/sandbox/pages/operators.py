@@ -56,9 +56,7 @@ def search_form(value: str) -> Html:
     """Search by id. Ids of documents, bookings and rooms tell nothing about a person, so they may stand in a URL."""
     field = tag("input", id="document", name="document", value=value, required=True, spellcheck="false", size="40")
     label = tag("label", "Document, booking or room id", for_="document")
-    return tag(
-        "form", label, tag("div", field, tag("button", "Why?"), class_="row"), action="/why", method="get", role="search"
-    )
+    return tag("form", label, tag("div", field, tag("button", "Why?"), class_="row"), action="/why", method="get", role="search")
 
 
 def why_link(subject_id: str, text: str = "why?") -> Html:

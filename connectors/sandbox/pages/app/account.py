@@ -64,7 +64,8 @@ def account_card(view: View, now: datetime) -> Html:
     known = view.world.accounts.get(view.person)
     state = view.world.account(view.person)
     if state == "active":
-        since = _since(known, "öppnades")
+        by_staff = known is not None and known.get("by", {}).get("role") == "staff"
+        since = _since(known, "låstes upp" if by_staff else "öppnades")
         return tag("div", tag("p", icon("check"), tag("span", tag("strong", "Kontot är aktivt."), " ", since)), class_="status good")
     if state == "none":
         return _opening()
