@@ -31,12 +31,12 @@ def inboxes_page(world: World) -> str:
 
 
 def _inbox(world: World, channel: str, title: str) -> Html:
-    rows: Iterable[Iterable[Any]] = (_row(world, person, arrival) for person, arrival in world.arrivals.newest(channel, ROWS))
-    heads = ("Last", "First", "Resident", "Times", "SHA-256", "Size", "Type", "Id")
+    rows: Iterable[Iterable[Any]] = (_row(world, channel, person, arrival) for person, arrival in world.arrivals.newest(channel, ROWS))
+    heads = ("Last", "First", "Resident", "What", "Times", "SHA-256", "Size", "Type", "Id")
     return table(title, heads, rows, "Nothing has arrived here yet.")
 
 
-def _row(world: World, person: str, arrival: Arrival) -> Iterable[Any]:
+def _row(world: World, channel: str, person: str, arrival: Arrival) -> Iterable[Any]:
     notified = world.notifications.get(arrival.about) if arrival.name == "notification_id" else None
     about = arrival.about if notified is None else notified["about"]  # decisions are about what a notification is about
     times = tag("strong", f"{arrival.times} times", class_="odd") if arrival.times > 1 else "once"
@@ -44,6 +44,7 @@ def _row(world: World, person: str, arrival: Arrival) -> Iterable[Any]:
         when(arrival.last_at),
         when(arrival.first_at),
         world.register.name(person),
+        arrival.shown(channel)["what"],
         times,
         tag("code", arrival.sha256[:HASH_SHOWN], title=arrival.sha256),
         f"{arrival.size:,} B",
