@@ -55,8 +55,9 @@ async def run(settings: Settings) -> None:
     async with AIOKafkaProducer(**access, client_id=PART, acks="all", enable_idempotence=True) as producer:
         publishing = Publishing(producer, PersonKeys(settings.person_key_secrets(), settings.hub.key_version))
         gateway = f"http://{LOOPBACK}:{settings.ports.gateway}"
+        video = f"http://{LOOPBACK}:{settings.ports.video}"
         sandbox = Sandbox(
-            world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway, caught_up=learning.caught_up
+            world, publishing, clock, settings.hub.sender, Faults(), learning.ready.is_set, gateway, video, caught_up=learning.caught_up
         )
         signer = Signer(kept_key(settings.secrets_dir), settings.oidc_issuer, settings.auth.audience)
         trust = signers.trust(signers.kept(settings.secrets_dir, settings.hub.sender))

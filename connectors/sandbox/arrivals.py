@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from heapq import nlargest
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -83,6 +84,20 @@ class Arrivals:
         if not repeated:
             found.times += 1
             found.last_at = at
+
+    def newest(self, channel: str, count: int) -> list[tuple[str, Arrival]]:
+        """The last to arrive by a channel, each with its person, the newest first."""
+        rows = (
+            (person, arrival)
+            for (by, person), inbox in self._by_person.items()
+            if by == channel
+            for arrival in inbox.values()
+        )
+        return nlargest(count, rows, key=lambda row: row[1].last_at)
+
+    def count(self, channel: str) -> int:
+        """How many contents arrived by a channel."""
+        return sum(len(inbox) for (by, _), inbox in self._by_person.items() if by == channel)
 
     def of(self, channel: str, person: str) -> list[dict[str, Any]]:
         """What arrived for a person by a channel, the first first."""

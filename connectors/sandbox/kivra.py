@@ -155,6 +155,7 @@ async def _match(request: web.Request) -> web.Response:
         return _error("40059")
     if not all(isinstance(each, str) and SSN.fullmatch(each) for each in asked):
         return _error("40009")
+    await request.app[SANDBOX].caught_up()
     return as_json({"list": [each for each in asked if _accepts(request, each)]})
 
 

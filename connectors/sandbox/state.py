@@ -36,6 +36,8 @@ class Sandbox:
     faults: Faults
     ready: Callable[[], bool]
     gateway_url: str
+    video_url: str = ""
+    """Where the pages of video rooms are: `/meet/{room}`."""
     wall: Callable[[], datetime] = wall_now
     caught_up: Callable[[], Awaitable[bool]] = nothing_to_wait_for
     """What a peer awaits before it answers from what the topics told (`Learning.caught_up`)."""

@@ -5,12 +5,13 @@ A topic gives a record at least once; an event is known by its `ce_id`. Everythi
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from connectors.sandbox.arrivals import Arrivals, content_of
+from connectors.sandbox.owned import Owned
 from connectors.sandbox.register import Register
 from schemas.cloudevents import Envelope
 from schemas.fields import parse_instant
@@ -50,7 +51,11 @@ class AppDocument:
     arrived: datetime
     withdrawn: bool = False
     outcome: str | None = None
-    read_by: set[str] = field(default_factory=set)
+    read_at: dict[str, datetime] = field(default_factory=dict)
+
+    @property
+    def read_by(self) -> set[str]:
+        return set(self.read_at)
 
     @property
     def recipients(self) -> set[str]:
@@ -86,7 +91,12 @@ class World:
         self.decisions: Kept[Data] = Kept(DECISIONS_MAX)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._decided: dict[str, list[str]] = {}
-        self._early_reads: Kept[set[str]] = Kept()
+        self._early_reads: Kept[dict[str, datetime]] = Kept()
+        self._documents_about = Owned()
+        self._bookings_about = Owned()
+        self._links_of = Owned()
+        self._room_of: Kept[str] = Kept()
+        self._unlinked: Kept[datetime] = Kept()
 
     def apply(self, envelope: Envelope, data: Data, at: datetime) -> None:
         """Take an event in. `at` is when it was appended, in hub time. A type nobody here knows is left alone."""
@@ -113,18 +123,55 @@ class World:
         known = self.accounts.get(person)
         return "none" if known is None else str(known["account"])
 
+    def documents_about(self, person: str) -> Iterator[AppDocument]:
+        """A person's documents, the last delivered first, withdrawn ones too."""
+        return (self.documents[name] for name in self._documents_about.of(person) if name in self.documents)
+
+    def bookings_about(self, person: str) -> Iterator[Data]:
+        """A person's bookings that the app shows."""
+        return (self.bookings[name] for name in self._bookings_about.of(person) if name in self.bookings)
+
+    def links_of(self, agent: str) -> Iterator[tuple[str, Data]]:
+        """Whom an agent is linked to, and how, whatever the link is worth now."""
+        for patient in self._links_of.of(agent):
+            for link in self.agents.get(patient, {}).values():
+                if link["agent"] == agent:
+                    yield patient, link
+
+    def is_unlinked(self, patient: str, link: Data) -> bool:
+        """Whether a block of either account ended this link: unblocking does not restore it (P5)."""
+        ended = (self._unlinked.get(person) for person in (patient, link["agent"]))
+        return any(at is not None and parse_instant(link["as_of"]) <= at for at in ended)
+
+    def room_of(self, booking_id: str) -> Data | None:
+        """The video room of a booking."""
+        name = self._room_of.get(booking_id)
+        return None if name is None else self.rooms.get(name)
+
     def _person(self, data: Data, at: datetime, again: bool) -> None:
         self.register.learn(data["patient"], parse_instant(data["as_of"]), data)
 
     def _account(self, data: Data, at: datetime, again: bool) -> None:
-        if _newer(data, self.accounts.get(data["patient"])):
-            self.accounts.put(data["patient"], data)
+        known = self.accounts.get(data["patient"])
+        if not _newer(data, known):
+            return
+        before = "none" if known is None else known["account"]
+        if data["account"] == "none" and before != "none":  # deregistering is the same as blocking (P5)
+            data = {**data, "account": "blocked", "deregistered": True}
+        if data["account"] == "blocked" and before != "blocked":  # a compacted topic no longer says that it was active
+            self._unlinked.put(data["patient"], parse_instant(data["as_of"]))
+        if known is not None and data["account"] == before:  # of a state that stands it is told since when, and by whom
+            kept = {name: known[name] for name in ("deregistered", "by", "since") if name in known}
+            data = {**data, **kept}
+        phone = {"phone": known["phone"]} if known is not None and "phone" in known else {}
+        self.accounts.put(data["patient"], {"since": data["as_of"], **phone, **data})
 
     def _agent(self, data: Data, at: datetime, again: bool) -> None:
         links = self.agents.get(data["patient"], {})
         name = f"{data['agent']}.{data['relation']}"
         if _newer(data, links.get(name)):
             self.agents.put(data["patient"], {**links, name: data})
+            self._links_of.note(data["agent"], data["patient"])
 
     def _mailbox(self, data: Data, at: datetime, again: bool) -> None:
         boxes = self.mailboxes.get(data["patient"], {})
@@ -141,8 +188,10 @@ class World:
             self.arrivals.note("app", person, "document_id", name, sha256, size, at, repeated=again)
         if again and known is not None:
             return
-        reads = self._early_reads.pop(name, set()) | (known.read_by if known is not None else set())
-        self.documents.put(name, AppDocument(data, at, outcome=known.outcome if known else None, read_by=reads))
+        reads = {**(known.read_at if known is not None else {}), **self._early_reads.pop(name, {})}
+        outcome = known.outcome if known else None
+        self.documents.put(name, AppDocument(data, at, outcome=outcome, read_at=reads))
+        self._documents_about.note(data["patient"], name)
 
     def _withdrawn(self, data: Data, at: datetime, again: bool) -> None:
         known = self.documents.get(data["document_id"])
@@ -155,17 +204,18 @@ class World:
             known.outcome = data["outcome"]
 
     def _read(self, data: Data, at: datetime, again: bool) -> None:
-        known = self.documents.get(data["document_id"])
+        known, read_at = self.documents.get(data["document_id"]), parse_instant(data["read_at"])
         if known is not None:
-            known.read_by.add(data["read_by"])
+            known.read_at.setdefault(data["read_by"], read_at)
         else:  # topics have no common order
-            early = self._early_reads.get(data["document_id"], set())
-            self._early_reads.put(data["document_id"], early | {data["read_by"]})
+            early = self._early_reads.get(data["document_id"], {})
+            self._early_reads.put(data["document_id"], {data["read_by"]: read_at, **early})
 
     def _booking(self, data: Data, at: datetime, again: bool) -> None:
         known = self.bookings.get(data["booking_id"])
         if known is None or data["version"] >= known["version"]:
             self.bookings.put(data["booking_id"], data)
+            self._bookings_about.note(data["patient"], data["booking_id"])
 
     def _booking_hidden(self, data: Data, at: datetime, again: bool) -> None:
         known = self.bookings.get(data["booking_id"])
@@ -189,6 +239,8 @@ class World:
 
     def _room(self, data: Data, at: datetime, again: bool) -> None:
         self.rooms.put(data["room_id"], data)
+        for booking_id in data["booking_ids"]:
+            self._room_of.put(booking_id, data["room_id"])
 
     def _print_entered(self, data: Data, at: datetime, again: bool) -> None:
         if again:

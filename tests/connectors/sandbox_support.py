@@ -49,9 +49,7 @@ class Kafka:
 
     sent: list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]] = field(default_factory=list)
 
-    async def send_and_wait(
-        self, topic: str, value: bytes, key: bytes, partition: int, *, headers: list[tuple[str, bytes]]
-    ) -> None:
+    async def send_and_wait(self, topic: str, value: bytes, key: bytes, partition: int, *, headers: list[tuple[str, bytes]]) -> None:
         self.sent.append((topic, key, value, headers))
 
 
@@ -84,11 +82,13 @@ def signing_files() -> signers.Files:
 
 
 @asynccontextmanager
-async def running(directory: Path, gateway_url: str = "http://127.0.0.1:1") -> AsyncIterator[Running]:
+async def running(
+    directory: Path, gateway_url: str = "http://127.0.0.1:1", video_url: str = "http://127.0.0.1:1"
+) -> AsyncIterator[Running]:
     """The application behind a real socket; its issuer is its own address."""
     kafka = Kafka()
     clock = Clock(directory / "clock.json")
-    sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url)
+    sandbox = Sandbox(World(), Publishing(kafka, KEYS), clock, SENDER, Faults(), lambda: True, gateway_url, video_url)
     signer = Signer(a_key(), "", "hub")
     app = application(sandbox, signer, trust=signers.trust(signing_files()))
     server = TestServer(app)

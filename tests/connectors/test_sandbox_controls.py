@@ -274,6 +274,14 @@ async def test_a_body_that_is_too_large_is_refused(it: Running) -> None:
     assert (await _call(it, "POST", "/people", {"patient": "9" * 300_000}))[0] == 413
 
 
+def _give_a_letter_to(it: Running, *readers: str) -> None:
+    """A letter of the first; all of them have accounts."""
+    for each in readers:
+        tell(it.world, "person.changed.v1", person(each, "Alva Almdalsson"))
+        tell(it.world, "account.changed.v1", account(each))
+    tell(it.world, "document.delivered.v1", delivered("a", readers[0]))
+
+
 async def test_an_attachment_is_fetched_from_the_gateway_for_the_reader_who_has_the_document(tmp_path: Path) -> None:
     seen: list[str] = []
 
@@ -284,24 +292,29 @@ async def test_an_attachment_is_fetched_from_the_gateway_for_the_reader_who_has_
     app = web.Application()
     app.router.add_get("/v1/attachments/" + "0" * 64, gateway)
     async with TestServer(app) as server, running(tmp_path, str(server.make_url("")).rstrip("/")) as it:
-        tell(it.world, "document.delivered.v1", delivered("a", ADULT))
+        _give_a_letter_to(it, ADULT, PARENT)
         path = f"{it.url}/app/attachments/{'0' * 64}"
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-            assert (await session.get(path)).status == 404
+            assert (await session.get(path, allow_redirects=False)).status == 303
             await session.post(f"{it.url}/app/login", data={"number": ADULT})
+            assert (await session.get(path)).status == 404, "the letter is not opened yet"
+            await session.post(f"{it.url}/app/documents/a/open")
+            shown = await session.get(f"{path}/open")
+            assert shown.headers["Content-Disposition"] == "inline; filename*=UTF-8''Information.pdf"
             answer = await session.get(path)
             assert (answer.status, answer.content_type, await answer.read()) == (200, "application/pdf", b"%PDF-1.4")
             assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''Information.pdf"
             assert (await session.get(path.replace("0" * 64, "1" * 64))).status == 404
             await session.post(f"{it.url}/app/login", data={"number": PARENT})
             assert (await session.get(path)).status == 404
-        assert [it.signer.read(token)["reader"] for token in seen] == [ADULT]
+        assert [it.signer.read(token)["reader"] for token in seen] == [ADULT, ADULT]
 
 
 async def test_an_attachment_that_the_gateway_does_not_give_is_told(it: Running) -> None:
-    tell(it.world, "document.delivered.v1", delivered("a", ADULT))
+    _give_a_letter_to(it, ADULT)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        await session.post(f"{it.url}/app/documents/a/open")
         assert (await session.get(f"{it.url}/app/attachments/{'0' * 64}")).status == 502
 
 

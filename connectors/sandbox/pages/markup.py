@@ -56,7 +56,7 @@ def when(at: datetime) -> Html:
     return tag("time", f"{at.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}", datetime=time_text(at))
 
 
-def page(language: str, title: str, body: Html, *, live: bool = False) -> str:
+def page(language: str, title: str, body: Html, *, live: bool = False, style: str = "style.css") -> str:
     """A whole document."""
     script = tag("script", src="/static/live.js", type="module") if live else None
     head = tag(
@@ -65,7 +65,8 @@ def page(language: str, title: str, body: Html, *, live: bool = False) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("title", title),
         tag("link", rel="icon", href="data:,"),
-        tag("link", rel="stylesheet", href="/static/style.css"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="stylesheet", href=f"/static/{style}"),
         script,
     )
     return "<!doctype html>" + tag("html", head, tag("body", body), lang=language)

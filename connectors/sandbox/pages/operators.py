@@ -9,6 +9,7 @@ from connectors.sandbox.world import AppDocument, World
 from schemas.fields import parse_instant
 
 ROWS: Final = 15
+LINKS: Final = (("/", "Overview"), ("/inboxes", "Inboxes"), ("/why", "Why?"), ("/app", "Citizen app (Swedish)"))
 OUTCOMES: Final = {"read": "read", "accepted": "accepted by a mailbox", "recorded": "recorded"}
 
 
@@ -16,18 +17,18 @@ def front_page(world: World, faults: list[dict[str, Any]], now: Any, speed: floa
     """`GET /`."""
     clock = tag("p", "Hub time ", when(now), f", {speed:g} times as fast as the wall clock." if speed != 1 else ".")
     body = (
-        _header("The sandbox", "What each outside system sees of the hub."),
+        header("The sandbox", "What each outside system sees of the hub."),
         tag(
             "main",
             search_form(""),
             tag("section", clock, _counts(world), _faults(faults), data_live="summary"),
-            _section("app", "In the app", _documents(world), "Documents; the title is what residents read."),
-            _section("bookings", "Bookings in the app", _bookings(world), None),
-            _section("mailboxes", "Mailbox requests", _deliveries(world), "What mailbox connectors shall deliver."),
-            _section("notifications", "Notifications", _notifications(world), "Requests for an SMS or push, no content."),
-            _section("rooms", "Video rooms", _rooms(world), None),
-            _section("print", "Print queue", _print_queue(world), "Documents that staff shall print and post."),
-            _section("decisions", "Recent decisions", _decisions(world), None),
+            section("app", "In the app", _documents(world), "Documents; the title is what residents read."),
+            section("bookings", "Bookings in the app", _bookings(world), None),
+            section("mailboxes", "Mailbox requests", _deliveries(world), "What mailbox connectors shall deliver."),
+            section("notifications", "Notifications", _notifications(world), "Requests for an SMS or push, no content."),
+            section("rooms", "Video rooms", _rooms(world), None),
+            section("print", "Print queue", _print_queue(world), "Documents that staff shall print and post."),
+            section("decisions", "Recent decisions", _decisions(world), None),
             id="content",
         ),
     )
@@ -45,7 +46,7 @@ def why_page(world: World, document_id: str) -> str:
         told = tag("p", "Enter the id of a document, booking or room.", class_="empty")
     came = tag("section", tag("h2", "What came of it"), _journey(world, document_id)) if decisions else None
     body = (
-        _header("Why?", "The decisions about one id, the first first."),
+        header("Why?", "The decisions about one id, the first first."),
         tag("main", search_form(document_id), tag("div", told, came, data_live="why"), id="content"),
     )
     return page("en", "Why? – sandbox", Html("".join(body)), live=True)
@@ -55,26 +56,23 @@ def search_form(value: str) -> Html:
     """Search by id. Ids of documents, bookings and rooms tell nothing about a person, so they may stand in a URL."""
     field = tag("input", id="document", name="document", value=value, required=True, spellcheck="false", size="40")
     label = tag("label", "Document, booking or room id", for_="document")
-    return tag(
-        "form", label, tag("div", field, tag("button", "Why?"), class_="row"), action="/why", method="get", role="search"
-    )
+    return tag("form", label, tag("div", field, tag("button", "Why?"), class_="row"), action="/why", method="get", role="search")
 
 
 def why_link(subject_id: str, text: str = "why?") -> Html:
     """A link to the decisions about an id, that says which one it is for those who hear the page."""
-    hidden = tag("span", f" {subject_id}", class_="hidden")
+    hidden = tag("span", f" {subject_id}", class_="hidden") if text != subject_id else None
     return tag("a", text, hidden, href=f"/why?{urlencode({'document': subject_id})}")
 
 
-def _header(title: str, text: str) -> Html:
-    links = ((("/", "Overview"), ("/app", "Citizen app (Swedish)"), ("/why", "Why?")),)
-    nav = tag("nav", [tag("a", name, href=href) for href, name in links[0]], aria_label="Pages")
+def header(title: str, text: str) -> Html:
+    nav = tag("nav", [tag("a", name, href=href) for href, name in LINKS], aria_label="Pages")
     pause = tag("button", "Pause updates", type="button", id="pause", aria_pressed="false", hidden=True)
     return tag("header", tag("a", "Skip to content", href="#content", class_="skip"), tag("h1", title), tag("p", text),
                tag("div", nav, pause, class_="row"))  # fmt: skip
 
 
-def _section(name: str, title: str, content: Html, note: str | None) -> Html:
+def section(name: str, title: str, content: Html, note: str | None) -> Html:
     heading = tag("h2", title, id=f"{name}-title")
     about = tag("p", note, class_="note") if note else None
     return tag("section", heading, about, tag("div", content, data_live=name), aria_labelledby=f"{name}-title")

@@ -1,8 +1,11 @@
-// Keeps a page current without flicker: fetches it again, and replaces only the parts marked data-live that changed.
-// A part that holds the focus, an opened letter or a selection waits until it does not. Without this script the pages work all the same.
+// Keeps a page current without flicker: fetches it again, and changes only the parts marked data-live, item by item where items have
+// a data-key. What holds the focus or a selection waits until it does not. What is new (data-say) is told politely in #news, where a
+// page has that. Without this script the pages work all the same.
 
 const EVERY_MS = 2000;
+const GONE = [404, 410];
 let paused = false;
+let failed = 0;
 let tag = "";
 
 const pause = document.getElementById("pause");
@@ -18,28 +21,60 @@ if (pause) {
 
 const busy = (part) =>
   (part.contains(document.activeElement) && !document.activeElement.matches(".scroll")) ||
-  part.querySelector("details[open]") ||
   (getSelection()?.type === "Range" && part.contains(getSelection().anchorNode));
+
+const said = (root) => [...root.querySelectorAll("[data-say]")].map((each) => each.dataset.say || each.textContent.trim());
+const shape = (part) => [...part.querySelectorAll("[data-key]")].map((each) => each.dataset.key).join("\n");
+
+// Same items in the same places: only those that differ change, so that the rest keeps focus and scroll.
+function changeItems(part, now) {
+  const [old, fresh] = [part, now].map((root) => [...root.querySelectorAll("[data-key]")]);
+  let left = false;
+  old.forEach((item, place) => {
+    if (item.innerHTML === fresh[place].innerHTML) return;
+    if (busy(item)) left = true;
+    else item.replaceChildren(...fresh[place].cloneNode(true).childNodes);
+  });
+  return left;
+}
+
+function change(part, now) {
+  if (part.innerHTML === now.innerHTML) return false;
+  if (shape(part) && shape(part) === shape(now) && changeItems(part, now)) return true;
+  if (part.innerHTML === now.innerHTML) return false;
+  if (busy(part)) return true;
+  const scroll = part.querySelector(".scroll")?.scrollLeft ?? 0;
+  const known = new Set([...part.querySelectorAll("[data-key]")].map((each) => each.dataset.key));
+  part.replaceChildren(...now.childNodes);
+  for (const item of part.querySelectorAll("[data-key]")) if (!known.has(item.dataset.key)) item.firstElementChild?.classList.add("fresh");
+  const moved = part.querySelector(".scroll");
+  if (moved) moved.scrollLeft = scroll;
+  return false;
+}
+
+function show(away) {
+  const notice = document.getElementById("away");
+  if (notice && notice.hidden === away) notice.hidden = !away;
+}
 
 async function refresh() {
   if (paused || document.hidden) return;
-  const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+  const headers = tag ? { "If-None-Match": tag, "X-Live": "1" } : { "X-Live": "1" };
+  const answer = await fetch(location.href, { headers, cache: "no-store" });
+  failed = 0;
+  show(false);
+  if (answer.redirected || GONE.includes(answer.status)) return location.reload(); // logged out, or withdrawn
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  let left = false;
-  for (const part of document.querySelectorAll("[data-live]")) {
-    const now = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-    if (!now || now.innerHTML === part.innerHTML) continue;
-    if (busy(part)) {
-      left = true;
-      continue;
-    }
-    const scroll = part.querySelector(".scroll")?.scrollLeft ?? 0;
-    part.replaceChildren(...now.childNodes);
-    const moved = part.querySelector(".scroll");
-    if (moved) moved.scrollLeft = scroll;
-  }
-  tag = left ? "" : (answer.headers.get("ETag") ?? "");
+  const parts = document.querySelectorAll("[data-live]");
+  const here = [...parts].filter((part) => fresh.querySelector(`[data-live="${part.dataset.live}"]`));
+  if (here.length < parts.length) return location.reload(); // another page by now: blocked, or somebody else's
+  const before = new Set(said(document));
+  const left = here.map((part) => change(part, fresh.querySelector(`[data-live="${part.dataset.live}"]`)));
+  const news = document.getElementById("news");
+  const told = said(document).filter((text) => !before.has(text));
+  if (news && told.length) news.textContent = told.join(". ");
+  tag = left.includes(true) ? "" : (answer.headers.get("ETag") ?? "");
 }
 
-setInterval(() => refresh().catch(() => {}), EVERY_MS);
+setInterval(() => refresh().catch(() => ++failed > 1 && show(true)), EVERY_MS);
