@@ -10,6 +10,7 @@ import os
 import ssl
 import tomllib
 from collections.abc import Mapping
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -107,6 +108,35 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
+class PeerTable(Table):
+    """What one outside system may be asked, and how long it may take (per phase). A slow one holds up only itself."""
+
+    per_second: Annotated[float, Field(gt=0, le=10_000)] = 10
+    concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 8
+    connect_seconds: Seconds = 3
+    silence_seconds: Seconds = 20
+    total_seconds: Seconds = 60
+    pause_seconds_min: Seconds = 5
+    pause_seconds_max: Seconds = 900
+    repeats_max: Annotated[int, Field(ge=0, le=100)] = 3
+
+
+class SmsTable(PeerTable):
+    quiet_from: time = time(21)
+    quiet_until: time = time(7)
+    quiet_exempt: tuple[str, ...] = ("reminder",)
+    callback_url: str = ""
+
+
+class DeliveryTable(Table):
+    """The delivery part: by peer, and what they share."""
+
+    gives_up_days: Positive = 30
+    kivra: PeerTable = PeerTable()
+    mina_meddelanden: PeerTable = PeerTable()
+    sms: SmsTable = SmsTable()
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -122,12 +152,18 @@ class DeadLettersTable(Table):
 
 
 class RetentionTable(Table):
-    """Days that rows are kept, by table of the ledger."""
+    """Days that rows are kept, by table of the ledger.
+
+    `requests` are the bytes of what was sent, after its outcome is known; `sends` what is known of them, with all attempts: kept longer
+    than the topics of requests, or an old request that is read again would be made again.
+    """
 
     inbox_days: Positive = 30
     contents_days: Positive = 400
     documents_days: Positive = 400
     print_entries_days: Positive = 400
+    requests_days: Positive = 30
+    sends_days: Annotated[int, Field(ge=31)] = 400
     bookings_days: Positive = 400
     rooms_days: Positive = 60
     decisions_days: Positive = 400
@@ -148,6 +184,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
+    delivery: DeliveryTable = DeliveryTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -205,6 +242,15 @@ class Settings(Table):
 
     def dead_letter_key(self) -> bytes:
         return secret(self.secrets_dir, "dead-letters")
+
+    def callback_secret(self) -> bytes:
+        """What the addresses of delivery reports are made with (`schemas.callback`)."""
+        return secret(self.secrets_dir, "callback")
+
+    @property
+    def callback_url(self) -> str:
+        """Where an SMS provider reaches the gateway: `/callbacks/sms/{token}` follows. On loopback where nothing is set."""
+        return (self.delivery.sms.callback_url or f"http://127.0.0.1:{self.ports.gateway}").rstrip("/")
 
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""
