@@ -238,9 +238,16 @@ def part(hub: Desk, *peers: FakePeer, slot: str = "delivery-0", limits: PeerLimi
 @asynccontextmanager
 async def emptied(dsn: str) -> AsyncIterator[Desk]:
     """A desk on a migrated ledger without rows: quicker than a new one for each test."""
+    async with desk_on(dsn) as made:
+        tables = await made.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+        await made.pool.execute("TRUNCATE " + ", ".join(row[0] for row in tables))
+        yield made
+
+
+@asynccontextmanager
+async def desk_on(dsn: str) -> AsyncIterator[Desk]:
+    """A desk on a ledger as it is."""
     connected = await pool.connect(dsn, size=8, part="test")
-    tables = await connected.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
-    await connected.execute("TRUNCATE " + ", ".join(row[0] for row in tables))
     decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), load({}).policy, lambda: lambda at: datetime.fromtimestamp(at, UTC))
     letters = DeadLetters(b"d" * 32, 1_000, NullMeter())
     made = Desk(connected, None, decoder)  # type: ignore[arg-type]
