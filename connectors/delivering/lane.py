@@ -19,6 +19,7 @@ from schemas.errors import PeerFailure, Rejected, Unavailable
 from schemas.telemetry import Meter
 
 POLL_S: Final = 0.25
+FAULT_PAUSE: Final = timedelta(minutes=15)
 log = structlog.get_logger()
 
 
@@ -140,6 +141,11 @@ class Lane:
             await self._ledger.refuse(due.send, failure.code, self._now())
             self._meter.count("sends", channel=self.name, outcome="rejected")
             self._tell()
+            return None
+        except Exception as fault:  # a document that we cannot render must not hold up everybody's; R11 prints it in time
+            log.error("make_failed", channel=self.name, send=str(due.send), cause=type(fault).__name__)
+            await self._ledger.postpone(due.send, "fault", FAULT_PAUSE, self._now())
+            self._meter.count("sends", channel=self.name, outcome="fault")
             return None
         self._meter.observe("send_seconds", perf_counter() - began, channel=self.name, step="make")
         self._reach("before_claim")

@@ -87,6 +87,7 @@ WHYS: Final[Words] = {
     "quiet_hours": ("quiet hours", "tysta timmar"),
     "breaker": ("the peer is left alone for a while", "motparten får vila en stund"),
     "peer_unavailable": ("the peer cannot be reached", "motparten nås inte"),
+    "fault": ("a fault of the hub, see its log", "ett fel i navet, se loggen"),
     "repeat": ("the same bytes are sent again", "samma innehåll skickas igen"),
 }
 TRIES: Final[Words] = {

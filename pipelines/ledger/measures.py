@@ -11,7 +11,7 @@ from pipelines.ledger.sends import CHANNELS, NO_CHANNEL
 from pipelines.rules.sending import State
 from schemas.telemetry import Meter
 
-WHYS: Final = (NO_CHANNEL, "register", "quiet_hours", "breaker", "peer_unavailable", "repeat")
+WHYS: Final = (NO_CHANNEL, "register", "quiet_hours", "breaker", "peer_unavailable", "repeat", "fault")
 """What a row may wait for: closed, so that a gauge that was set goes back to 0."""
 
 

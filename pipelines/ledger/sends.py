@@ -252,7 +252,7 @@ class Sends:
         await self._move_one(send, "rejected", now, code=code)
 
     async def postpone(self, send: UUID, why: str, pause: timedelta, now: datetime) -> None:
-        """A claimed row that is not sent now, for the peer's sake."""
+        """A row that is not sent now: the peer is left alone, or we have a fault of our own with it."""
         await self._move_one(send, "waits", now, why=why, due_at=now + pause)
 
     # --- sending -----------------------------------------------------------------------------------------------------------------

@@ -476,3 +476,37 @@ async def test_a_document_that_was_read_does_not_keep_its_mailbox_from_it(hub: D
     await hub.take(read(ANNA))
     await delivery.rest()
     assert await delivery.state() == "accepted"
+
+
+async def test_a_text_that_a_dead_process_had_claimed_is_written_anew_for_the_number_of_now(hub: Desk) -> None:
+    phones = FakePhones()
+    delivery = await _texted(hub, phones)
+    (due,) = await delivery.ledger.take("sms", hub.time, 1)
+    prepared: Any = await delivery.ledger.prepare(due.send, hub.time)
+    assert prepared.to == PHONE
+    await delivery.ledger.rendered(due.send, b"written for the old number", prepared.person, hub.time)
+    await hub.take(account(ANNA, phone="+46701740699", as_of=LATER))
+    await delivery.ledger.adopt(hub.time, with_own=True)
+    await delivery.rest()
+    assert [whom for whom, _ in phones.got] == ["+46701740699"]
+    assert await hub.pool.fetchval("SELECT count(*) FROM contents WHERE data = 'written for the old number'") == 0
+
+
+async def test_a_document_that_cannot_be_rendered_holds_up_nobody_else(hub: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    kivra = FakeMailbox()
+    delivery = part(hub, kivra)
+    await delivery.put(await hub.take(letter(ANNA), letter(ANNA, "d2", title="Kan inte ritas")))
+    carrier: Any = delivery.lanes["kivra"]._carrier
+    render = carrier._render
+
+    def sick(content: Any) -> Any:
+        if content.title == "Kan inte ritas":
+            raise ZeroDivisionError("about " + content.title)
+        return render(content)
+
+    carrier._render = sick
+    await delivery.rest()
+    assert len(kivra.got) == 1
+    assert await hub.pool.fetchval("SELECT why FROM sends WHERE about = 'd2'") == "fault"
+    told = capsys.readouterr().out
+    assert "make_failed" in told and "Kan inte ritas" not in told
