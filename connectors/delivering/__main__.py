@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import random
 import signal
 import sys
@@ -46,6 +47,8 @@ FETCH_WAIT_MS = 500
 ADOPT_EVERY_S = 5.0
 MEASURE_EVERY_S = 5.0
 log = structlog.get_logger()
+logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
+"""It calls an error what is a fresh broker's first second; what does last is seen by the lag and ends the process."""
 
 
 @dataclass(frozen=True)
