@@ -109,7 +109,7 @@ def lag(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also the partitions that are up to date.")] = False,
 ) -> None:
-    """Lag of the hub's consumer group, by partition: records, age of the oldest, verdict."""
+    """Lag of the hub's consumer groups, by partition: records, age of the oldest, verdict."""
     from hub.cli import lag as command
 
     common = _of(context)
