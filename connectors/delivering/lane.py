@@ -12,10 +12,10 @@ from typing import Final
 
 import structlog
 
-from connectors.delivering.pace import Pace, PeerLimits, Result, failed, took
+from connectors.delivering.pace import OURS, Pace, PeerLimits, Result, failed, took
 from connectors.delivering.ports import Carrier, Due, Launched, Ledger, Made
 from connectors.register.breaker import FAILURES_MAX, TRY_S_MAX, Breaker
-from schemas.errors import PeerFailure, Rejected, Unavailable
+from schemas.errors import PeerFailure, Rejected
 from schemas.telemetry import Meter
 
 POLL_S: Final = 0.25
@@ -161,7 +161,7 @@ class Lane:
             result = failed(failure, due, dedupes=self._carrier.dedupes, limits=self._limits, age=age, chance=self._chance())
             if isinstance(failure, Rejected):
                 self.breaker.succeeded()
-            elif not (isinstance(failure, Unavailable) and failure.code == "breaker_open"):
+            elif failure.code not in OURS:
                 self.breaker.failed(self._monotonic())
             log.warning("send_failed", channel=self.name, send=str(due.send), outcome=result.outcome, code=result.code)
         else:

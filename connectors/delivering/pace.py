@@ -12,6 +12,8 @@ from schemas.errors import PeerFailure, Rejected, Unavailable
 Event = Literal["sent", "rejected", "waits", "doubted"]
 Outcome = Literal["sent", "rejected", "unavailable", "uncertain"]
 BREAKER: Final = "breaker_open"
+OURS: Final = frozenset({BREAKER, "too_many_to_recipient"})
+"""Codes by which our own client kept a request back: they say nothing about the peer's health."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""What the delivery part is made of, without servers: requests, words, pace, answers, callback tokens."""
+"""What the delivery part is made of, without servers: requests, words, pace, answers."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -16,14 +16,12 @@ from connectors.delivering.requests import requests
 from connectors.delivering.telling import record
 from connectors.delivering.words import GSM_7, PART_CHARS_MAX, TEXTS
 from pipelines.rules.notify import TEMPLATES
-from schemas.callback import callback_token, read_token
 from schemas.errors import Rejected, Unavailable, Uncertain
 from schemas.events import DeliveryAnswered, decode
 from schemas.keys import PersonKeys
 
 KEYS = PersonKeys({1: b"k" * 32}, 1)
 LIMITS = PeerLimits(pause_s_min=2.0, pause_s_max=60.0, repeats_max=2)
-SECRET = b"s" * 32
 
 
 # --- requests -----------------------------------------------------------------------------------------------------------------
@@ -147,26 +145,3 @@ def test_an_answer_is_the_contracts_and_the_same_answer_is_the_same_event() -> N
     assert dict(record(SimpleNamespace(**{**vars(answer), "number": 2}), KEYS).headers)["ce_id"] != dict(made.headers)["ce_id"]
     assert made.key.decode() == KEYS.key("199001019802")
     assert b"199001019802" not in made.value and "199001019802" not in repr(made)
-
-
-# --- callback tokens ------------------------------------------------------------------------------------------------------------
-
-
-@given(st.uuids())
-def test_a_token_gives_its_notification_back(ident: UUID) -> None:
-    token = callback_token(ident, SECRET)
-    assert read_token(token, SECRET) == ident
-    assert read_token(token, b"t" * 32) is None
-    assert token.replace("-", "").replace("_", "").isalnum() and str(ident) not in token
-
-
-@given(st.uuids(), st.integers(0, 42), st.sampled_from("ABCXYZabc019-_"))
-def test_a_changed_token_is_nobodys(ident: UUID, place: int, char: str) -> None:
-    token = callback_token(ident, SECRET)
-    changed = token[:place] + char + token[place + 1 :]
-    assert read_token(changed, SECRET) == (ident if changed == token else None)
-
-
-@given(st.text(max_size=60))
-def test_garbage_is_nobodys(text: str) -> None:
-    assert read_token(text, SECRET) is None

@@ -9,7 +9,7 @@ import pytest
 from pipelines.ledger import migrate
 from pipelines.rules.sending import ANSWERS, KEEPERS, MOVES, Event, NoSuchMove, State, move
 
-SQL = (Path(migrate.MIGRATIONS) / "versions" / "0003_sends.sql").read_text()
+SQL = (Path(migrate.MIGRATIONS) / "versions" / "0004_sends.sql").read_text()
 
 
 def _states(constraint: str) -> set[State]:

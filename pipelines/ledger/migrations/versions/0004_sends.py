@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 from sqlalchemy import text
 
-revision = "0003"
+revision = "0004"
 down_revision = "0002"
 
 
