@@ -247,11 +247,6 @@ class Settings(Table):
         """What the addresses of delivery reports are made with (`schemas.callback`)."""
         return secret(self.secrets_dir, "callback")
 
-    @property
-    def callback_url(self) -> str:
-        """Where an SMS provider reaches the gateway: `/callbacks/sms/{token}` follows. On loopback where nothing is set."""
-        return (self.delivery.sms.callback_url or f"http://127.0.0.1:{self.ports.gateway}").rstrip("/")
-
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""
         return password(self.secrets_dir, f"kafka-{principal}")
@@ -267,6 +262,11 @@ class Settings(Table):
     @property
     def register_url(self) -> str:
         return self.register_.url or self._stand_in("spar")
+
+    @property
+    def callback_url(self) -> str:
+        """Where an SMS provider reaches the gateway: `/callbacks/sms/{token}` follows. On loopback where nothing is set."""
+        return (self.delivery.sms.callback_url or f"http://127.0.0.1:{self.ports.gateway}").rstrip("/")
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""
