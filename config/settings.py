@@ -108,7 +108,7 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
-class PeerTable(Table):
+class PaceTable(Table):
     """What one outside system may be asked, and how long it may take (per phase). A slow one holds up only itself."""
 
     per_second: Annotated[float, Field(gt=0, le=10_000)] = 10
@@ -121,7 +121,7 @@ class PeerTable(Table):
     repeats_max: Annotated[int, Field(ge=0, le=100)] = 3
 
 
-class SmsTable(PeerTable):
+class SmsTable(PaceTable):
     quiet_from: time = time(21)
     quiet_until: time = time(7)
     quiet_exempt: tuple[str, ...] = ("reminder",)
@@ -132,8 +132,8 @@ class DeliveryTable(Table):
     """The delivery part: by peer, and what they share."""
 
     gives_up_days: Positive = 30
-    kivra: PeerTable = PeerTable()
-    mina_meddelanden: PeerTable = PeerTable()
+    kivra: PaceTable = PaceTable()
+    mina_meddelanden: PaceTable = PaceTable()
     sms: SmsTable = SmsTable()
 
 

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError
 
 from config.health import serve_health
-from config.settings import PeerTable, Settings, SettingsError, load
+from config.settings import PaceTable, Settings, SettingsError, load
 from config.telemetry import PrometheusMeter, set_up_logging
 from connectors.channels import MailboxChannel, TextChannel
 from connectors.delivering.carriers import MailboxCarrier, TextCarrier
@@ -73,14 +73,14 @@ async def channels(settings: Settings, open_: AsyncExitStack) -> Channels:
     return Channels()
 
 
-def connection_limits(peer: PeerTable) -> Limits:
+def connection_limits(peer: PaceTable) -> Limits:
     """Time-outs and connections of a peer's own client."""
     return Limits(peer.connect_seconds, peer.silence_seconds, peer.total_seconds, connections_max=peer.concurrent_max)
 
 
 def lane_limits(settings: Settings, name: str) -> PeerLimits:
     """How a peer is fed."""
-    table: PeerTable = getattr(settings.delivery, name)
+    table: PaceTable = getattr(settings.delivery, name)
     return PeerLimits(
         table.per_second, table.concurrent_max, table.pause_seconds_min, table.pause_seconds_max, table.repeats_max,
         timedelta(days=settings.delivery.gives_up_days),
