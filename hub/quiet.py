@@ -23,6 +23,7 @@ from pipelines.commands import TOPIC_TYPES
 from pipelines.ledger.lookups import ANSWER_WITHIN
 from pipelines.ledger.sends import NO_CHANNEL
 from pipelines.rules.model import MailboxCopy
+from pipelines.rules.sending import State
 from schemas.topics import TOPICS
 
 log = structlog.get_logger()
@@ -43,8 +44,9 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)       
        (SELECT count(*) FROM (SELECT FROM rooms WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)              AS rooms_overdue,
        (SELECT count(*) FROM (SELECT FROM lookups WHERE attempts = 0
             OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
-       (SELECT count(*) FROM (SELECT FROM sends WHERE slot IS NOT NULL
-            OR (due_at <= $1 AND why IS DISTINCT FROM '{NO_CHANNEL}') LIMIT {COUNT_MAX}) AS r)           AS sends_under_way,
+       (SELECT count(*) FROM (SELECT FROM sends WHERE slot IS NOT NULL LIMIT {COUNT_MAX}) AS r)
+       + (SELECT count(*) FROM (SELECT FROM sends WHERE due_at IS NOT NULL AND (due_at <= $1 OR state = {int(State.DECIDED)})
+            AND why IS DISTINCT FROM '{NO_CHANNEL}' LIMIT {COUNT_MAX}) AS r)                             AS sends_under_way,
        (SELECT count(*) FROM (SELECT FROM sends WHERE told < answers LIMIT {COUNT_MAX}) AS r)            AS sends_untold,
        (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 + interval '24 hours'
             LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_due_24h,

@@ -34,7 +34,7 @@ CHANNEL_NAMES: Final = {number: name for name, number in CHANNELS.items()}
 OPERATOR_NUMBERS: Final = {name: int(operator) for operator, name in OPERATORS.items()}
 SMS: Final = CHANNELS["sms"]
 NO_CHANNEL: Final = "no_channel_configured"
-RENDER_LEASE: Final = timedelta(minutes=5)
+RENDER_LEASE: Final = timedelta(minutes=1)
 """A row that is being rendered comes due again after this: its process died, or the machine is very slow; making it twice does no harm."""
 LOOKS_MAX: Final = 5
 """How often `launch` may find that the person's number changed while it waited for the lock."""
