@@ -48,6 +48,10 @@ class Ports:
         return self.base + 6
 
     @property
+    def delivery(self) -> int:
+        return self.base + 7
+
+    @property
     def control(self) -> int:
         return self.base + 9
 

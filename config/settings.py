@@ -10,6 +10,7 @@ import os
 import ssl
 import tomllib
 from collections.abc import Mapping
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -155,6 +156,35 @@ class ReachingTable(Table):
     enabled: bool = False
 
 
+class PaceTable(Table):
+    """What one outside system may be asked, and how long it may take (per phase). A slow one holds up only itself."""
+
+    per_second: Annotated[float, Field(gt=0, le=10_000)] = 10
+    concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 8
+    connect_seconds: Seconds = 3
+    silence_seconds: Seconds = 20
+    total_seconds: Seconds = 60
+    pause_seconds_min: Seconds = 5
+    pause_seconds_max: Seconds = 900
+    repeats_max: Annotated[int, Field(ge=0, le=100)] = 3
+
+
+class SmsTable(PaceTable):
+    quiet_from: time = time(21)
+    quiet_until: time = time(7)
+    quiet_exempt: tuple[str, ...] = ("reminder",)
+    callback_url: str = ""
+
+
+class DeliveryTable(Table):
+    """The delivery part: by peer, and what they share."""
+
+    gives_up_days: Positive = 30
+    kivra: PaceTable = PaceTable()
+    mina_meddelanden: PaceTable = PaceTable()
+    sms: SmsTable = SmsTable()
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -170,12 +200,18 @@ class DeadLettersTable(Table):
 
 
 class RetentionTable(Table):
-    """Days that rows are kept, by table of the ledger."""
+    """Days that rows are kept, by table of the ledger.
+
+    `requests` are the bytes of what was sent, after its outcome is known; `sends` what is known of them, with all attempts: kept longer
+    than the topics of requests, or an old request that is read again would be made again.
+    """
 
     inbox_days: Positive = 30
     contents_days: Positive = 400
     documents_days: Positive = 400
     print_entries_days: Positive = 400
+    requests_days: Positive = 30
+    sends_days: Annotated[int, Field(ge=31)] = 400
     bookings_days: Positive = 400
     rooms_days: Positive = 60
     decisions_days: Positive = 400
@@ -200,6 +236,7 @@ class Settings(Table):
     reaching: ReachingTable = ReachingTable()
     hl7: Hl7Table = Hl7Table()
     exchange: ExchangeTable = ExchangeTable()
+    delivery: DeliveryTable = DeliveryTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -302,6 +339,11 @@ class Settings(Table):
 
     def exchange_password(self) -> str:
         return Path(self.exchange.password_file).read_text().strip() if self.exchange.password_file else ""
+
+    @property
+    def callback_url(self) -> str:
+        """Where an SMS provider reaches the gateway: `/callbacks/sms/{token}` follows. On loopback where nothing is set."""
+        return (self.delivery.sms.callback_url or f"http://127.0.0.1:{self.ports.gateway}").rstrip("/")
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""

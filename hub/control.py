@@ -18,7 +18,7 @@ from aiohttp import web
 from config.health import LOOPBACK, add_health
 from config.settings import Settings
 from config.telemetry import PrometheusMeter
-from hub.quiet import GROUP, Quiet
+from hub.quiet import DELIVERY_GROUP, GROUP, REQUESTS, Quiet
 from hub.supervisor import Supervisor
 from schemas.clock import Clock
 
@@ -31,7 +31,7 @@ class Control:
     def __init__(self, settings: Settings, supervisor: Supervisor, quiet: Quiet | None = None) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._quiet = Quiet(settings) if quiet is None else quiet
+        self._quiet = Quiet(settings, delivery=DELIVERY_GROUP) if quiet is None else quiet
         self._clock = Clock(settings.clock_file)
         self._meter = PrometheusMeter(PART)
         self._restarts: dict[str, int] = {}
@@ -82,8 +82,9 @@ class Control:
             self._meter.count("part_restarts", row["restarts"] - self._restarts.get(name, 0), part=name)
             self._restarts[name] = row["restarts"]
         if status["lag"]:
+            requests = {topic.name for topic in REQUESTS}
             for topic, records in status["lag"]["topics"].items():
-                self._meter.gauge("lag_records", records, group=GROUP, topic=topic)
+                self._meter.gauge("lag_records", records, group=DELIVERY_GROUP if topic in requests else GROUP, topic=topic)
         if ledger := status["ledger"]:
             self._meter.gauge("outbox_rows", ledger["outbox"])
             self._meter.gauge("dead_letters_open", ledger["dead_letters_open"])

@@ -80,12 +80,19 @@ def table(settings: Settings) -> tuple[Part, ...]:
         ),
         ours.part("timers", p.timers, "pipelines", "timers", "--slot", "0", needs=base),
         ours.part("register", p.register, "connectors.register", needs=base),
+        replace(ours.part("delivery", p.delivery, "connectors.delivering", needs=base), grace_s=_delivery_grace_s(settings)),
     ]
     if settings.sandbox.enabled:
         sandbox = ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",))
         parts.append(replace(sandbox, ports={**sandbox.ports, **{name: p.peer(name) for name in PEERS}}))
     present = {part.name for part in parts}
     return tuple(_with_needs(part, present) for part in parts)
+
+
+def _delivery_grace_s(settings: Settings) -> float:
+    """What is in flight when it is told to stop is waited for: killed, it would be an unknown outcome."""
+    peers = (settings.delivery.kivra, settings.delivery.mina_meddelanden, settings.delivery.sms)
+    return max(peer.total_seconds for peer in peers) + 5.0
 
 
 def _with_needs(part: Part, present: set[str]) -> Part:

@@ -21,15 +21,20 @@ from config.settings import Settings
 from hub.topics import client_arguments
 from pipelines.commands import TOPIC_TYPES
 from pipelines.ledger.lookups import ANSWER_WITHIN
+from pipelines.ledger.sends import NO_CHANNEL
 from pipelines.rules.mailboxes import PATIENCE
 from pipelines.rules.model import MailboxCopy
+from pipelines.rules.sending import State
 from schemas.topics import TOPICS
 
 log = structlog.get_logger()
 
 GROUP: Final = "hub-pipelines"
+DELIVERY_GROUP: Final = "hub-delivery"
 ASK_TIMEOUT_S: Final = 5.0
 INBOUND: Final = tuple(TOPICS[name] for name in TOPIC_TYPES)
+REQUESTS: Final = (TOPICS["mailbox.deliveries.v1"], TOPICS["notifications.v1"])
+"""What the delivery part consumes."""
 
 # Counts stop at a bound: beyond it the number says "many" and the answer stays quick.
 COUNT_MAX: Final = 10_000
@@ -42,18 +47,25 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)       
             OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
        (SELECT count(*) FROM (SELECT FROM reachings WHERE wanted_at > $1::timestamptz - $3::interval
             LIMIT {COUNT_MAX}) AS r)                                                                     AS mailboxes_unasked,
+       (SELECT count(*) FROM (SELECT FROM sends WHERE slot IS NOT NULL LIMIT {COUNT_MAX}) AS r)
+       + (SELECT count(*) FROM (SELECT FROM sends WHERE due_at IS NOT NULL AND (due_at <= $1 OR state = {int(State.DECIDED)})
+            AND why IS DISTINCT FROM '{NO_CHANNEL}' LIMIT {COUNT_MAX}) AS r)                             AS sends_under_way,
+       (SELECT count(*) FROM (SELECT FROM sends WHERE told < answers LIMIT {COUNT_MAX}) AS r)            AS sends_untold,
        (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 + interval '24 hours'
             LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_due_24h,
        (SELECT count(*) FROM (SELECT FROM documents WHERE open AND mailbox = {int(MailboxCopy.UNKNOWN)}
             LIMIT {COUNT_MAX}) AS r)                                                                     AS unknown_outcomes,
        (SELECT count(*) FROM (SELECT FROM dead_letters WHERE state = 0 LIMIT {COUNT_MAX}) AS r)          AS dead_letters_open
 """  # noqa: S608 - no value is put into the text but a constant
-OPEN_WORK: Final = ("outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried", "mailboxes_unasked")
+OPEN_WORK: Final = (
+    "outbox", "documents_overdue", "bookings_overdue", "rooms_overdue", "lookups_untried", "mailboxes_unasked", "sends_under_way",
+    "sends_untold",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What the workers' group has not acknowledged yet, and where the topics end."""
+    """What the hub's groups have not acknowledged yet, and where their topics end."""
 
     records: dict[str, int]  # by topic
     ends: dict[TopicPartition, int]
@@ -66,12 +78,14 @@ class Lag:
 class Quiet:
     """Live connections to Kafka and ledger, opened when first asked and anew after a failure."""
 
-    def __init__(self, settings: Settings, group: str = GROUP) -> None:
+    def __init__(self, settings: Settings, group: str = GROUP, delivery: str | None = None) -> None:
+        """`delivery`: the delivery part's group, where there is such a part."""
         self._settings = settings
         self._group = group
+        self._groups = [(group, INBOUND), *([(delivery, REQUESTS)] if delivery is not None else [])]
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
-        self._coordinator: int | None = None
+        self._coordinators: dict[str, int] = {}
         self._ledger: asyncpg.Connection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -93,21 +107,24 @@ class Quiet:
         return {"idle": idle, "lag": {"records": after.total, "topics": after.records}, "ledger": work}
 
     async def lag(self) -> Lag:
-        """Records between what the group has acknowledged and the end of its topics, by topic."""
+        """Records between what each group has acknowledged and the end of its topics, by topic."""
         if self._consumer is None or self._admin is None:
             await self._connect_kafka()
         assert self._consumer is not None
         assert self._admin is not None
-        if self._coordinator is None:
-            self._coordinator = await self._admin.find_coordinator(self._group)
-        partitions = [TopicPartition(t.name, n) for t in INBOUND for n in range(t.partitions)]
-        committed, ends = await asyncio.gather(
-            self._admin.list_consumer_group_offsets(self._group, self._coordinator),
-            self._consumer.end_offsets(partitions),
-        )
+        committed: dict[TopicPartition, Any] = {}
+        for group, topics in self._groups:
+            if group not in self._coordinators:
+                self._coordinators[group] = await self._admin.find_coordinator(group)
+            names = {t.name for t in topics}
+            of_group = await self._admin.list_consumer_group_offsets(group, self._coordinators[group])
+            committed |= {p: at for p, at in of_group.items() if p.topic in names}
+        read = [t for _, topics in self._groups for t in topics]
+        partitions = [TopicPartition(t.name, n) for t in read for n in range(t.partitions)]
+        ends = await self._consumer.end_offsets(partitions)
         unknown = [p for p in partitions if p not in committed and ends[p] > 0]
         begins = await self._consumer.beginning_offsets(unknown) if unknown else {}
-        records = dict.fromkeys((t.name for t in INBOUND), 0)
+        records = dict.fromkeys((t.name for t in read), 0)
         for partition in partitions:
             at = committed[partition].offset if partition in committed else begins.get(partition, 0)
             records[partition.topic] += max(0, ends[partition] - at)
@@ -130,7 +147,8 @@ class Quiet:
 
     async def close(self) -> None:
         consumer, admin, ledger = self._consumer, self._admin, self._ledger
-        self._consumer = self._admin = self._ledger = self._coordinator = None
+        self._consumer = self._admin = self._ledger = None
+        self._coordinators.clear()
         for stop in (consumer and consumer.stop, admin and admin.close):
             if stop:
                 await _quietly(stop())

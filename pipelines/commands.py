@@ -182,6 +182,16 @@ class AnswerIn:
 
 
 @dataclass(slots=True)
+class ReportIn:
+    """`delivery.answered.v1` of channel `sms`: a provider's delivery report about a notification."""
+
+    origin: Origin
+    record: Any
+    send: UUID
+    data: events.DeliveryAnswered
+
+
+@dataclass(slots=True)
 class SessionIn:
     """`session.changed.v1` with state `opened`: the room was opened (V4)."""
 
@@ -192,7 +202,7 @@ class SessionIn:
 
 
 Command = (
-    DocumentIn | BookingIn | TimeTypeIn | PersonIn | AccountIn | AgentIn | MailboxIn | ReadIn | AnswerIn | SessionIn
+    DocumentIn | BookingIn | TimeTypeIn | PersonIn | AccountIn | AgentIn | MailboxIn | ReadIn | AnswerIn | ReportIn | SessionIn
 )
 
 TOPIC_TYPES: Final[dict[str, frozenset[str]]] = {
@@ -400,10 +410,9 @@ class Decoder:
             raise _Refusal("malformed", "/agent: is the patient")
         return AgentIn(origin, record, self.person(data.patient), self.person(data.agent), data)
 
-    def _answer(self, origin: Origin, record: Any, data: events.DeliveryAnswered) -> AnswerIn | None:
-        if data.channel == "sms":
-            return None
-        return AnswerIn(origin, record, _uuid(data.delivery_id, "/delivery_id"), data)
+    def _answer(self, origin: Origin, record: Any, data: events.DeliveryAnswered) -> AnswerIn | ReportIn:
+        ident = _uuid(data.delivery_id, "/delivery_id")
+        return ReportIn(origin, record, ident, data) if data.channel == "sms" else AnswerIn(origin, record, ident, data)
 
     def _session(self, origin: Origin, record: Any, data: Any) -> SessionIn | None:
         return SessionIn(origin, record, _uuid(data.room_id, "/room_id"), data.at) if data.state == "opened" else None

@@ -20,6 +20,11 @@ POINTS: Final = frozenset(
         "inside_relay",  # about to publish a row that another process left
         "inside_timer",  # due rows are decided and committed
         "before_timer_send",  # and their outputs are not sent
+        "before_claim",  # a delivery's bytes are made and not kept
+        "after_claim",  # they are kept, the row is ours, nothing is sent
+        "inside_inflight",  # the row is in flight, nothing is sent
+        "after_peer",  # the peer has answered, nothing is written down
+        "after_recording",  # it is written down, nobody is told
     }
 )
 _armed: dict[str, int] = {}

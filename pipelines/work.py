@@ -40,13 +40,14 @@ from pipelines.commands import (
     PersonIn,
     ReadIn,
     Refused,
+    ReportIn,
     SessionIn,
     TimeTypeIn,
 )
 from pipelines.context import Context, Decision
 from pipelines.deadletters import DeadLetters
 from pipelines.documents import ROLE_NAMES, Documents
-from pipelines.ledger import Connection, deadlines, facts, kept, locks, lookups, outbox, reachings, rows
+from pipelines.ledger import Connection, deadlines, facts, kept, locks, lookups, outbox, reachings, rows, sends
 from pipelines.ledger.rows import BookingRow, DeliveryRow, DocumentRow
 from pipelines.outputs import Outbox
 from pipelines.people import People
@@ -375,9 +376,24 @@ class Work:
     ) -> None:
         """Reads and answers, after the documents of this batch, which they may be about."""
         reads = [command for command in commands if isinstance(command, ReadIn)]
-        answers = [command for command in commands if isinstance(command, AnswerIn)]
+        answers = [command for command in commands if isinstance(command, AnswerIn | ReportIn)]
         if not reads and not answers:
             return
+        reports = [answer for answer in answers if isinstance(answer, ReportIn)]
+        if reports:
+            await self._reports(connection, context, reports)
+        await self._follow(connection, context, documents, reads, [answer for answer in answers if isinstance(answer, AnswerIn)])
+
+    async def _reports(self, connection: Connection, context: Context, reports: list[ReportIn]) -> None:
+        """Delivery reports of texts, twice and out of order; about nothing that was sent they are dead letters."""
+        for report in sorted(reports, key=lambda report: report.send):
+            data = report.data
+            if not await sends.report(connection, report.send, data.outcome, data.code, context.now):
+                context.refuse(report, "unknown_document", "/delivery_id: is no text that the hub has sent")
+
+    async def _follow(
+        self, connection: Connection, context: Context, documents: Documents, reads: list[ReadIn], answers: list[AnswerIn]
+    ) -> None:
         deliveries: dict[UUID, DeliveryRow] = dict(context.deliveries.new)
         if answers:
             found = await connection.fetch(

@@ -28,6 +28,9 @@ app = typer.Typer(
 dead_letters = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EVERY)
 app.add_typer(dead_letters, name="dead-letters", help="What could not be understood or was not allowed.")
 
+unknown = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EVERY)
+app.add_typer(unknown, name="unknown", help="Deliveries that may have been made: nobody knows.")
+
 
 @app.callback()
 def _root(
@@ -106,7 +109,7 @@ def lag(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also the partitions that are up to date.")] = False,
 ) -> None:
-    """Lag of the hub's consumer group, by partition: records, age of the oldest, verdict."""
+    """Lag of the hub's consumer groups, by partition: records, age of the oldest, verdict."""
     from hub.cli import lag as command
 
     common = _of(context)
@@ -219,3 +222,40 @@ def _discard(
 
     common = _of(context)
     _end(command.discard(common.screen, common.dir, command.Choice(tuple(letters or ()), topic, of_class, everything)))
+
+
+# --- unknown outcomes -------------------------------------------------------------------------------------------------------
+
+OfUnknown = Annotated[str, typer.Argument(metavar="ID", help="Which one; the first characters of an id are enough.")]
+
+
+@unknown.command("list", epilog=EVERY)
+def _unknown_list(context: typer.Context) -> None:
+    """What a person has to find out, the oldest first, with the time at which the document goes to print."""
+    from hub.cli import unknown as command
+
+    common = _of(context)
+    _end(command.show_list(common.screen, common.dir))
+
+
+@unknown.command("show", epilog=EVERY)
+def _unknown_show(context: typer.Context, ident: OfUnknown) -> None:
+    """What is known of one: every try, whether the request was written, what a repeat would risk."""
+    from hub.cli import unknown as command
+
+    common = _of(context)
+    _end(command.show(common.screen, common.dir, ident))
+
+
+@unknown.command("resolve", epilog=EVERY)
+def _unknown_resolve(
+    context: typer.Context,
+    ident: OfUnknown,
+    outcome: Annotated[str, typer.Option(metavar="accepted|refused|resend", help="resend: the identical bytes once more.")],
+    user: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who rules, for the access log.")] = None,
+) -> None:
+    """Rule on one. It counts like the peer's own answer."""
+    from hub.cli import unknown as command
+
+    common = _of(context)
+    _end(command.resolve(common.screen, common.dir, ident, outcome, user))

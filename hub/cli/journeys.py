@@ -10,7 +10,7 @@ from typing import Any
 from hub.cli import spans, words
 from hub.cli.screen import local_text
 from hub.cli.words import Language, phrase, word
-from pipelines.ledger.journey import BookingNow, Decided, DocumentNow, Journey, RoomNow
+from pipelines.ledger.journey import BookingNow, Carried, Decided, DocumentNow, Journey, RoomNow
 from pipelines.outputs import OPERATORS
 from pipelines.rules import model
 from pipelines.rules.catalogue import explain
@@ -69,6 +69,8 @@ def lines(found: Journey, now: datetime, lang: Language) -> Iterator[str]:
         yield from _decision(number, decided, lang)
     if found.document is not None:
         yield from _deliveries(found, found.document, lang)
+    elif found.texts:
+        yield from ("", phrase("deliveries", lang), *("  " + line for line in _texts(found, lang)))
     state = found.document or found.booking or found.room
     assert state is not None
     yield ""
@@ -155,6 +157,9 @@ def _deliveries(found: Journey, state: DocumentNow, lang: Language) -> Iterator[
                 code=f" ({one.code})" if one.code else "",
             )
         )  # fmt: skip
+        if one.carried is not None:
+            told += _carried(one.carried, phrase("carried", lang, **_state(one.carried, lang)), lang)
+    told += _texts(found, lang)
     entry = found.print_entry
     if entry is not None:
         shown = word(words.PRINT_STATES, entry.state, lang)
@@ -178,6 +183,31 @@ def _deliveries(found: Journey, state: DocumentNow, lang: Language) -> Iterator[
         yield ""
         yield phrase("deliveries", lang)
         yield from ("  " + line for line in told)
+
+
+def _texts(found: Journey, lang: Language) -> list[str]:
+    told: list[str] = []
+    for one in found.texts:
+        head = phrase("text", lang, kind=one.kind, at=local_text(one.requested_at), **_state(one, lang))
+        told += [head, *_carried(one, "", lang)]
+    return told
+
+
+def _carried(one: Carried, head: str, lang: Language) -> Iterator[str]:
+    """How far it has come, and every try, indented under its delivery."""
+    if head:
+        yield "  " + head
+    for each in one.tries:
+        outcome = word(words.TRIES, each.outcome, lang) if each.outcome else phrase("try_open", lang)
+        yield "  " + phrase(
+            "try", lang, n=each.number, at=local_text(each.began), outcome=outcome, code=f" ({each.code})" if each.code else "",
+            reference=f" [{each.reference}]" if each.reference else "",
+        )  # fmt: skip
+
+
+def _state(one: Carried, lang: Language) -> dict[str, str]:
+    why = f" ({word(words.WHYS, one.why, lang)})" if one.why else ""
+    return {"state": word(words.SEND_STATES, one.state, lang), "why": why, "code": f" ({one.code})" if one.code else ""}
 
 
 def _ahead(state: DocumentNow | BookingNow | RoomNow, now: datetime, lang: Language) -> str:

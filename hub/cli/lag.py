@@ -1,4 +1,4 @@
-"""`hub lag`: how far the workers' group is behind, by partition.
+"""`hub lag`: how far the hub's groups (workers, delivery) are behind, by partition.
 
 The broker tells a stopped worker at once by its growing lag, while the group still says `Stable`; so two looks are taken, and what
 moved between them is part of the verdict. Ages are real time from Kafka's append, whatever the hub's clock says.
@@ -29,6 +29,13 @@ from pipelines.commands import TOPIC_TYPES
 from schemas.topics import TOPICS
 
 GROUP: Final = "hub-pipelines"
+DELIVERY_GROUP: Final = "hub-delivery"
+GROUP_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(sorted(TOPIC_TYPES), GROUP),
+    **dict.fromkeys(("mailbox.deliveries.v1", "notifications.v1"), DELIVERY_GROUP),
+}
+"""Every topic that a part of the hub reads, and by which group. No topic is read by two."""
+GROUPS: Final = tuple(dict.fromkeys(GROUP_OF.values()))
 BETWEEN_LOOKS_S: Final = 1.0
 OK_AGE_S: Final = 2.0
 STALLED_AGE_S: Final = 15.0
@@ -42,6 +49,7 @@ Verdict = Literal["ok", "behind", "stalled", "no member"]
 class Row:
     """One partition. `records` are those the group has not committed; `age_s` is of the oldest of them."""
 
+    group: str
     topic: str
     partition: int
     member: str | None
@@ -54,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One moment: what the group has committed, and where the partitions begin and end."""
+    """One moment: what the groups have committed, and where the partitions begin and end."""
 
     committed: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
@@ -69,7 +77,7 @@ def run(screen: Screen, directory: Path, *, everything: bool) -> int:
         worst = "no member" if any(r.verdict == "no member" for r in found) else next((r.verdict for r in bad), None)
         behind = "behind" if any(row.verdict == "behind" for row in found) else "ok"
         total = sum(row.records for row in found)
-        screen.data({"group": GROUP, "records": total, "verdict": worst or behind, "partitions": found})
+        screen.data({"group": GROUP, "groups": GROUPS, "records": total, "verdict": worst or behind, "partitions": found})
         return CODE_FAILED if bad else 0
     shown = [row for row in found if everything or row.records or row.verdict != "ok"]
     if shown:
@@ -77,8 +85,10 @@ def run(screen: Screen, directory: Path, *, everything: bool) -> int:
             (row.topic, row.partition, row.member, row.records, "" if row.age_s is None else short(row.age_s), row.verdict) for row in shown
         ]
         screen.table(("topic", "partition", "member", "records", "oldest", "verdict"), table)
-    members = len({row.member for row in found if row.member})
-    screen.line(f"{GROUP}: {sum(row.records for row in found)} records behind in {len(found)} partitions, {members} members")
+    for group in GROUPS:
+        mine = [row for row in found if row.group == group]
+        members = len({row.member for row in mine if row.member})
+        screen.line(f"{group}: {sum(row.records for row in mine)} records behind in {len(mine)} partitions, {members} members")
     return CODE_FAILED if bad else 0
 
 
@@ -94,13 +104,13 @@ def verdict(records: int, age_s: float | None, *, moved: bool, member: bool) -> 
 
 
 async def rows(settings: Settings) -> list[Row]:
-    """Every partition the group reads. Raises `NotReachable`."""
+    """Every partition the groups read. Raises `NotReachable`."""
     partitions: list[TopicPartition] = []
     async with consumer(settings) as reader:
         admin = AIOKafkaAdminClient(**client_arguments(settings), client_id=CLIENT)
         try:
             await admin.start()
-            for topic in sorted(TOPIC_TYPES):
+            for topic in GROUP_OF:
                 partitions += [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
             members = await _coordinated(admin)
             first = await _look(admin, reader, partitions)
@@ -120,11 +130,11 @@ def _row(p: TopicPartition, first: Look, second: Look, age_s: float | None, memb
     records = max(0, end - committed)
     moved = committed > first.committed[p]
     found = verdict(records, age_s, moved=moved, member=member is not None)
-    return Row(p.topic, p.partition, member, committed, end, records, age_s, found)
+    return Row(GROUP_OF[p.topic], p.topic, p.partition, member, committed, end, records, age_s, found)
 
 
 async def _coordinated(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
-    """The members, once the group has a coordinator: the first question of all makes a broker's own topics."""
+    """The members, once the groups have a coordinator: the first question of all makes a broker's own topics."""
     until = time.monotonic() + COORDINATOR_TIMEOUT_S
     while True:
         try:
@@ -137,9 +147,9 @@ async def _coordinated(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
 
 async def _members(admin: AIOKafkaAdminClient) -> dict[TopicPartition, str]:
     """Who has which partition. Static members are named by their slot."""
-    (answer,) = await admin.describe_consumer_groups([GROUP])
+    answers = [answer for name in GROUPS for answer in await admin.describe_consumer_groups([name])]
     found: dict[TopicPartition, str] = {}
-    for group in answer.groups:
+    for group in (group for answer in answers for group in answer.groups):
         for member in group[5]:
             ident, instance = _names(member)
             assignment = member[-1]
@@ -158,7 +168,10 @@ def _names(member: tuple[Any, ...]) -> tuple[str, str | None]:
 
 
 async def _look(admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Look:
-    offsets = await admin.list_consumer_group_offsets(GROUP)
+    offsets: dict[TopicPartition, Any] = {}
+    for group in GROUPS:
+        of_group = await admin.list_consumer_group_offsets(group)
+        offsets |= {p: at for p, at in of_group.items() if GROUP_OF.get(p.topic) == group}
     ends = await reader.end_offsets(partitions)
     begins = await reader.beginning_offsets(partitions)
     committed = {p: max(offsets[p].offset, begins[p]) if p in offsets else begins[p] for p in partitions}

@@ -18,6 +18,8 @@ _COUNTS = {
     "lookups_untried": "people waiting for the register",
     "mailboxes_unasked": "people waiting for the mailbox operators",
     "dead_letters_open": "dead letters",
+    "sends_under_way": "deliveries and texts due or under way",
+    "sends_untold": "answers not yet told",
     "unknown_outcomes": "deliveries with unknown outcome",
     "print_open": "print entries to handle",
 }

@@ -48,6 +48,7 @@ def as_data(found: Journey, now: datetime) -> dict[str, Any]:
         "state": found.document or found.booking or found.room,
         "decisions": [{"at": each.at, **each.event, "facts": _facts(each)} for each in found.decisions],
         "deliveries": list(found.deliveries),
+        "texts": list(found.texts),
         "recipients": list(found.recipients),
         "print_entry": found.print_entry,
         "booking_ids": list(found.booking_ids),

@@ -69,6 +69,37 @@ DELIVERY_STATES: Final[Words] = {
     "unknown": ("outcome unknown", "okänt utfall"),
     "withdrawn": ("withdrawn", "återtagen"),
 }
+SEND_STATES: Final[Words] = {
+    "decided": ("asked for", "begärd"),
+    "rendered": ("ready to be sent", "klar att skickas"),
+    "claimed": ("about to be sent", "på väg att skickas"),
+    "inflight": ("being sent", "skickas nu"),
+    "accepted": ("taken by the peer", "mottagen av motparten"),
+    "read": ("arrived", "framme"),
+    "waiting": ("waits", "väntar"),
+    "refused": ("not taken", "ej mottagen"),
+    "unknown": ("outcome unknown", "okänt utfall"),
+    "withdrawn": ("withdrawn, not sent", "återtagen, inte skickad"),
+}
+WHYS: Final[Words] = {
+    "no_channel_configured": ("no such channel is configured", "kanalen är inte inställd"),
+    "register": ("the register's answer", "folkbokföringens svar"),
+    "quiet_hours": ("quiet hours", "tysta timmar"),
+    "breaker": ("the peer is left alone for a while", "motparten får vila en stund"),
+    "peer_unavailable": ("the peer cannot be reached", "motparten nås inte"),
+    "fault": ("a fault of the hub, see its log", "ett fel i navet, se loggen"),
+    "repeat": ("the same bytes are sent again", "samma innehåll skickas igen"),
+}
+TRIES: Final[Words] = {
+    "sent": ("sent", "skickad"),
+    "rejected": ("not taken", "ej mottagen"),
+    "unavailable": ("nothing was done", "inget blev gjort"),
+    "uncertain": ("no answer, may have arrived", "inget svar, kan ha kommit fram"),
+    "orphaned": ("the process was lost, may have arrived", "processen försvann, kan ha kommit fram"),
+    "ruled_accepted": ("ruled: it arrived", "beslut: den kom fram"),
+    "ruled_refused": ("ruled: it did not arrive", "beslut: den kom inte fram"),
+    "ruled_resend": ("ruled: send again", "beslut: skicka igen"),
+}
 PRINT_STATES: Final[Words] = {
     "open": ("to be handled", "att åtgärda"),
     "handled": ("handled", "åtgärdad"),
@@ -144,6 +175,10 @@ PHRASES: Final[Words] = {
     "until": (" until {at}", " till {at}"),
     "given": ("App, {role}: from {at}{until}", "Appen, {role}: från {at}{until}"),
     "mailbox": ("{operator}: asked for {at}, {state}{answered}{code}", "{operator}: begärd {at}, {state}{answered}{code}"),
+    "carried": ("on its way: {state}{why}{code}", "på väg: {state}{why}{code}"),
+    "text": ("Text ({kind}): asked for {at}, {state}{why}{code}", "SMS ({kind}): begärt {at}, {state}{why}{code}"),
+    "try": ("try {n}, {at}: {outcome}{code}{reference}", "försök {n}, {at}: {outcome}{code}{reference}"),
+    "try_open": ("under way", "pågår"),
     "print_entry": ("Print queue: entered {at}, {state}: {reason}", "Utskriftslistan: inlagd {at}, {state}: {reason}"),
     "urgent": ("urgent", "brådskande"),
     "manual": ("handled by hand", "hanteras manuellt"),

@@ -17,6 +17,8 @@ from asyncpg import Pool
 from pipelines import ids
 from pipelines.commands import KIND_NAMES, STATUS_NAMES, VIDEO_NAMES
 from pipelines.ledger import kept, rows
+from pipelines.ledger.sends import CHANNEL_NAMES
+from pipelines.ledger.unknowns import Try, tries
 from pipelines.outputs import OPERATORS, ROOM_STATES
 from pipelines.rules import replay
 from pipelines.rules.model import (
@@ -30,6 +32,7 @@ from pipelines.rules.model import (
     Settled,
     Video,
 )
+from pipelines.rules.sending import State
 
 CHANNELS: Final = {1: "kivra", 2: "mina_meddelanden"}
 SOURCE_NAMES: Final = {0: "other", 1: "takecare", 2: "sectra"}
@@ -114,6 +117,24 @@ class Delivery:
     requested_at: datetime
     answered_at: datetime | None
     code: str | None
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How far a delivery or text has come on its way to the peer, with every try. It names nobody."""
+
+    id: str
+    channel: str
+    kind: str
+    state: str
+    why: str | None
+    due_at: datetime | None
+    code: str | None
+    reference: str | None
+    requested_at: datetime
+    changed_at: datetime
+    tries: tuple[Try, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,7 @@ class Journey:
     booking: BookingNow | None = None
     room: RoomNow | None = None
     deliveries: tuple[Delivery, ...] = ()
+    texts: tuple[Carried, ...] = ()
     print_entry: PrintEntry | None = None
     recipients: tuple[Recipient, ...] = ()
     booking_ids: tuple[str, ...] = ()
@@ -194,6 +216,7 @@ async def _of_document(pool: Pool[Any], state: DocumentNow) -> Journey:
     doc = ids.document(state.document_id)
     deliveries = rows.DELIVERIES.rows(await pool.fetch(f"{rows.DELIVERIES.select} WHERE doc = $1 ORDER BY requested_at", doc))
     entry = await pool.fetchrow(f"{rows.PRINTS.select} WHERE entry = $1", ids.uid("print", state.document_id))
+    carried = await _carried(pool, doc)
     given = await pool.fetch("SELECT role, since, until FROM recipients WHERE doc = $1 ORDER BY since", doc)
     return Journey(
         await _decisions(pool, "document", state.document_id, state.changed),
@@ -201,13 +224,30 @@ async def _of_document(pool: Pool[Any], state: DocumentNow) -> Journey:
         deliveries=tuple(
             Delivery(
                 str(d.delivery), CHANNELS[d.channel], OPERATORS[Operator(d.operator)], _name(MailboxCopy(d.state)), d.requested_at,
-                d.answered_at, d.code,
+                d.answered_at, d.code, carried.get(str(d.delivery)),
             )
             for d in deliveries
         ),
+        texts=tuple(one for one in carried.values() if one.channel == "sms"),
         print_entry=_entry(rows.PrintRow(*entry)) if entry is not None else None,
         recipients=tuple(Recipient(ROLE_NAMES[role], since, until) for role, since, until in given),
     )  # fmt: skip
+
+
+async def _carried(pool: Pool[Any], subject: UUID) -> dict[str, Carried]:
+    """By id, the first requested first."""
+    found = await pool.fetch(
+        "SELECT send, channel, kind, state, why, due_at, code, reference, requested_at, changed_at FROM sends"
+        " WHERE subject = $1 ORDER BY requested_at, send",
+        subject,
+    )
+    return {
+        str(r["send"]): Carried(
+            str(r["send"]), CHANNEL_NAMES[r["channel"]], r["kind"], State(r["state"]).name.lower(), r["why"], r["due_at"], r["code"],
+            r["reference"], r["requested_at"], r["changed_at"], tuple(await tries(pool, r["send"])),
+        )
+        for r in found
+    }  # fmt: skip
 
 
 async def _of_booking(pool: Pool[Any], booking_id: str) -> Journey | None:
@@ -220,7 +260,8 @@ async def _of_booking(pool: Pool[Any], booking_id: str) -> Journey | None:
         row.minutes, row.hidden, VIDEO_NAMES[Video(row.video)], row.blocked, row.shown_app, row.shown_portal, row.dropped,
         row.room, row.due_at, row.changed,
     )  # fmt: skip
-    return Journey(await _decisions(pool, "booking", row.booking_id, row.changed), booking=state)
+    texts = tuple((await _carried(pool, row.booking)).values())
+    return Journey(await _decisions(pool, "booking", row.booking_id, row.changed), booking=state, texts=texts)
 
 
 async def _of_room(pool: Pool[Any], room_id: str) -> Journey | None:

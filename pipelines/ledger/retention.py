@@ -21,6 +21,7 @@ from asyncpg import Pool
 from pipelines import ids
 from pipelines.ledger import Connection, locks, outbox
 from pipelines.rules.model import PrintCopy, RoomState
+from pipelines.rules.sending import KEEPERS
 from pipelines.transport.outputs import Output
 from pipelines.work import Committed
 from schemas.cloudevents import PersonKeys
@@ -166,10 +167,49 @@ async def _contents(connection: Connection, before: datetime, place: Any, said: 
     gone = await connection.fetch(
         "DELETE FROM contents c WHERE sha = ANY($1)"
         " AND NOT EXISTS (SELECT FROM documents d WHERE d.content = c.sha)"
-        " AND NOT EXISTS (SELECT FROM attachments a WHERE a.sha = c.sha) RETURNING 1",
+        " AND NOT EXISTS (SELECT FROM attachments a WHERE a.sha = c.sha)"
+        " AND NOT EXISTS (SELECT FROM sends s WHERE s.request = c.sha AND s.kept) RETURNING 1",
         [row["sha"] for row in found],
     )  # fmt: skip
     return len(gone), _next(found, "sha", CONTENT_ROWS)
+
+
+# --- sends ----------------------------------------------------------------------------------------------------------------
+
+_FINAL: Final = [int(state) for state, keeper in KEEPERS.items() if keeper == "nobody"]
+
+
+async def _requests(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
+    """The bytes of what was sent long ago; their SHA-256 stays as a proof of what they were."""
+    del said
+    found = await connection.fetch(
+        "SELECT send, request FROM sends WHERE send > $2 AND kept AND changed_at < $1 AND state = ANY($4::int2[])"
+        " ORDER BY send LIMIT $3 FOR UPDATE SKIP LOCKED",
+        before, place or _NOTHING, BATCH_ROWS, _FINAL,
+    )  # fmt: skip
+    await connection.execute("UPDATE sends SET kept = false WHERE send = ANY($1)", [row["send"] for row in found])
+    await connection.execute(
+        "DELETE FROM contents c WHERE sha = ANY($1)"
+        " AND NOT EXISTS (SELECT FROM documents d WHERE d.content = c.sha)"
+        " AND NOT EXISTS (SELECT FROM attachments a WHERE a.sha = c.sha)"
+        " AND NOT EXISTS (SELECT FROM sends s WHERE s.request = c.sha AND s.kept)",
+        [row["request"] for row in found],
+    )
+    return len(found), _next(found, "send")
+
+
+async def _sends(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
+    """What is final and was told; an unknown outcome stays until somebody rules on it."""
+    del said
+    found = await connection.fetch(
+        "SELECT send FROM sends WHERE send > $2 AND changed_at < $1 AND state = ANY($4::int2[]) AND NOT kept AND told >= answers"
+        " ORDER BY send LIMIT $3 FOR UPDATE SKIP LOCKED",
+        before, place or _NOTHING, BATCH_ROWS, _FINAL,
+    )  # fmt: skip
+    gone = [row["send"] for row in found]
+    await connection.execute("DELETE FROM attempts WHERE send = ANY($1)", gone)
+    await connection.execute("DELETE FROM sends WHERE send = ANY($1)", gone)
+    return len(gone), _next(found, "send")
 
 
 # --- bookings and rooms -----------------------------------------------------------------------------------------------------
@@ -229,6 +269,8 @@ _STEPS: Final[Mapping[str, Remove]] = {
     "dead_letters": _by_time("dead_letters", "letter"),
     "print_entries": _print_entries,
     "documents": _documents,
+    "requests": _requests,
+    "sends": _sends,
     "contents": _contents,
     "bookings": _bookings,
     "rooms": _rooms,

@@ -85,7 +85,7 @@ def test_wrong_use_is_2(words_: list[str], cli: Cli) -> None:
     cli.text(*words_, code=2)
 
 
-@pytest.mark.parametrize("command", ["status", "clock", "lag", "deadlines", "verify", "trace x", "dead-letters list"])
+@pytest.mark.parametrize("command", ["status", "clock", "lag", "deadlines", "verify", "trace x", "dead-letters list", "unknown list"])
 def test_where_no_hub_ever_ran_is_3_and_leaves_no_file(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     nowhere = Cli(tmp_path / "nowhere", capfd)
     nowhere.text(*command.split(), code=3)

@@ -76,7 +76,15 @@ async def test_a_record_that_the_group_has_not_acknowledged_is_lag(quiet: Quiet,
     assert await _idle(quiet)
 
 
+SEND = (
+    "INSERT INTO sends (send, person, about, channel, kind, requested_at, changed_at, state, slot, due_at, why, answers)"
+    " VALUES ($1, $1, 'd', 1, 'brev', $2, $2, "
+)
 WORK = {
+    "a delivery in flight": SEND + "4, 'delivery-0', NULL, NULL, 0)",
+    "a delivery being made": SEND + "1, NULL, $2::timestamptz + interval '30 s', NULL, 0)",
+    "a delivery that is due": SEND + "7, NULL, $2, 'register', 0)",
+    "an answer not told": SEND + "5, NULL, NULL, NULL, 1)",
     "an output not published": "INSERT INTO outbox (slot, data) VALUES ('w', '')",
     "a look-up never tried": "INSERT INTO lookups (person, pid, wanted_at, due_at) VALUES ($1, '', $2, $2)",
     "a look-up on its way": "INSERT INTO lookups (person, pid, wanted_at, due_at, attempts, asked_at)"
@@ -96,9 +104,29 @@ async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: 
         await session.execute(statement, *([uuid4(), NOW] if "$1" in statement else []))
         assert not await _idle(quiet)
     finally:
-        await session.execute("TRUNCATE outbox, lookups, rooms")
+        await session.execute("TRUNCATE outbox, lookups, rooms, sends")
         await session.close()
     assert await _idle(quiet)
+
+
+async def test_what_no_channel_is_there_for_waits_and_that_is_idle(quiet: Quiet, kafka: str, postgres: str) -> None:
+    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
+    session = await asyncpg.connect(postgres)
+    await session.execute(SEND + "7, NULL, $2, 'no_channel_configured', 0)", uuid4(), NOW)
+    assert await _idle(quiet)
+    await session.execute("TRUNCATE sends")
+    await session.close()
+
+
+async def test_a_request_that_the_delivery_part_has_not_taken_is_lag(settings: Settings, kafka: str) -> None:
+    groups = Quiet(settings, group=f"g-{uuid4()}", delivery=f"d-{uuid4()}")
+    await _acknowledge(kafka, groups._group, (await groups.lag()).ends[TOPIC])
+    assert await _idle(groups)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait("mailbox.deliveries.v1", b"{}", partition=0)
+    look = await _look(groups)
+    assert (look["idle"], look["lag"]["topics"]["mailbox.deliveries.v1"]) == (False, 1)
+    await groups.close()
 
 
 async def test_a_deadline_ahead_is_idle_until_it_is_reached(quiet: Quiet, kafka: str, postgres: str) -> None:

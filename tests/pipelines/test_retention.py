@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest_asyncio
 
@@ -158,3 +159,43 @@ async def test_dead_letters_are_kept_by_real_days(hub: Desk) -> None:
 async def test_a_table_without_a_setting_is_kept(hub: Desk) -> None:
     await hub.take(letter(ANNA))
     assert await _run(hub, 10_000) == {}
+
+
+async def _sent(hub: Desk, **more: object) -> None:
+    values = {"state": 5, "answers": 1, "told": 1, "slot": None, "due_at": None, **more}
+    await hub.pool.execute("INSERT INTO contents VALUES ('\\x01', 'bytes', $1)", START)
+    await hub.pool.execute(
+        "INSERT INTO sends (send, person, about, channel, kind, state, request, kept, requested_at, changed_at, answers, told, due_at)"
+        " VALUES ($1, $1, 'd1', 1, 'brev', $2, '\\x01', true, $3, $3, $4, $5, $6)",
+        UUID(int=7), values["state"], START, values["answers"], values["told"], values["due_at"],
+    )  # fmt: skip
+    await hub.pool.execute("INSERT INTO attempts (send, number, began, slot) VALUES ($1, 1, $2, 'delivery-0')", UUID(int=7), START)
+
+
+async def test_the_bytes_of_what_was_sent_go_first_and_their_hash_stays(hub: Desk) -> None:
+    await _sent(hub)
+    assert await _run(hub, 31, requests_days=30, sends_days=400) == {"requests": 1, "sends": 0}
+    assert await _count(hub, "contents") == 0
+    assert await hub.pool.fetchval("SELECT request FROM sends") == b"\x01"
+    assert await _run(hub, 401, requests_days=30, sends_days=400) == {"requests": 0, "sends": 1}
+    assert (await _count(hub, "sends"), await _count(hub, "attempts")) == (0, 0)
+
+
+async def test_what_is_unknown_waits_or_was_not_told_stays_with_its_bytes(hub: Desk) -> None:
+    for more in ({"state": 9}, {"state": 2, "due_at": START}, {"told": 0}):
+        await hub.pool.execute("TRUNCATE sends, attempts, contents")
+        await _sent(hub, **more)
+        gone = await _run(hub, 4000, requests=1, sends=1, contents=1)
+        assert gone["sends"] == 0
+        assert await _count(hub, "contents") == (0 if "told" in more else 1)
+
+
+async def test_bytes_that_another_send_may_still_need_stay(hub: Desk) -> None:
+    await _sent(hub)
+    await hub.pool.execute(
+        "INSERT INTO sends (send, person, about, channel, kind, state, due_at, request, kept, requested_at, changed_at)"
+        " VALUES ($1, $1, 'd2', 1, 'brev', 2, $2, '\\x01', true, $2, $2)",
+        UUID(int=8), START,
+    )  # fmt: skip
+    await _run(hub, 4000, requests=1, contents=1)
+    assert await _count(hub, "contents") == 1
