@@ -34,14 +34,19 @@ INSERT INTO reachings AS r (person, wanted_at, due_at) SELECT person, $2, $2 FRO
     ON CONFLICT (person) DO UPDATE SET wanted_at = $2, due_at = least(r.due_at, $2), attempts = 0 WHERE r.wanted_at IS NULL
 """
 _DUE: Final = """
-SELECT person, EXISTS (SELECT FROM documents d WHERE d.person = r.person AND d.open AND d.mailbox = 0 AND d.print IN (0, 4)
+SELECT person, EXISTS (SELECT FROM documents d WHERE d.person = r.person AND d.open AND d.mailbox = 0
+                          AND (d.print IN (0, 4) OR d.reason = 'identity_unverified')
                           AND (d.app = 0 OR r.wanted_at IS NOT NULL)) AS for_it
   FROM reachings r WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _IDLE: Final = """
-UPDATE reachings SET wanted_at = NULL, due_at = silent_at + $3::interval WHERE person = ANY($1) AND silent_at > $2
+UPDATE reachings SET silent_at = s.at, due_at = s.at + $3::interval, wanted_at = NULL
+  FROM (SELECT person AS who, CASE WHEN wanted_at IS NULL THEN silent_at ELSE $2::timestamptz END AS at
+          FROM reachings WHERE person = ANY($1)) s
+ WHERE person = s.who AND s.at > $2::timestamptz - $3::interval
 """
-"""A silence is remembered for as long as it is taken for granted, so that the next letter does not wait for it anew."""
+"""A silence is remembered for as long as it is taken for granted, so that the next letter does not wait for it anew. A question that
+was wanted and is not asked after all is a silence, too: whatever still waits for it is decided on what is known."""
 _APPLIED: Final = """
 UPDATE reachings r
    SET wanted_at = NULL, operators = '{}',
@@ -90,7 +95,7 @@ async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limi
             if for_it and person in people and mailboxes.may_ask(people[person], now, limits)
         }
         if idle := [person for person, for_it in due.items() if not for_it]:
-            await connection.execute(_IDLE, idle, now - facts.SILENCE, facts.SILENCE)
+            await connection.execute(_IDLE, idle, now, facts.SILENCE)
             await connection.execute("DELETE FROM reachings WHERE person = ANY($1) AND due_at <= $2", idle, now)
         if barred := [person for person, for_it in due.items() if for_it and person not in fit]:
             await connection.execute(

@@ -227,7 +227,9 @@ async def test_a_protection_that_comes_before_the_question_stops_it(hub: LawDesk
     await hub.take(letter(ADULT))
     await hub.take(person(ADULT, as_of=START + SECOND, **news))
     assert await asked(hub) == []
-    assert await hub.pool.fetchval("SELECT count(*) FROM reachings WHERE due_at IS NOT NULL") == 0
+    hub.time += timedelta(hours=2)
+    assert await asked(hub) == []
+    assert await hub.pool.fetchval("SELECT count(*) FROM reachings") == 0
 
 
 async def test_somebody_no_letter_is_for_is_not_asked_about(hub: LawDesk) -> None:
@@ -236,7 +238,31 @@ async def test_somebody_no_letter_is_for_is_not_asked_about(hub: LawDesk) -> Non
     await hub.take(kallelse(ADULT))
     await hub.wait(seconds=30)
     assert await asked(hub) == []
+    await hub.wait(hours=2)
+    assert await asked(hub) == []
     assert await hub.pool.fetchval("SELECT count(*) FROM reachings") == 0
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_somebody_confirmed_after_all_is_asked_about_and_released(hub: LawDesk, answers: bool) -> None:
+    """P8, R15: the entry is released when the operators have answered, or have not for twenty seconds."""
+    hub.register = "off"
+    await hub.take(letter(ADULT))
+    assert await hub.prints(hours=49) == ["identity_unverified"]
+    assert of(await hub.take(person(ADULT, as_of=hub.time)), "print.settled.v1") == []
+    (one,) = await asked(hub)
+    said = await tell(hub, one, NONE | {"kivra": True}) if answers else await hub.wait(seconds=21)
+    assert [entry["outcome"] for entry in of(said, "print.settled.v1")] == ["released"]
+    assert [each["channels"] for each in decisions(said)] == ([["mailbox"]] if answers else [[]])
+
+
+async def test_a_wanted_question_that_is_not_asked_after_all_holds_nothing_up(hub: LawDesk) -> None:
+    await hub.take(person(ADULT))
+    await hub.take(letter(ADULT))
+    await hub.pool.execute("UPDATE documents SET mailbox = 3")
+    assert await asked(hub) == []
+    await hub.pool.execute("UPDATE documents SET mailbox = 0")
+    assert [each["rule"] for each in decisions(await hub.wait(seconds=21))] == ["R10"]
 
 
 async def test_the_trace_context_of_a_held_letter_reaches_its_outputs(hub: LawDesk) -> None:
