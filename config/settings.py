@@ -113,11 +113,38 @@ class PeerTable(Table):
     key_file: str = ""
 
 
+class MmTable(PeerTable):
+    """`url`: DIGG's Recipient service. Letters go only to the hosts named here, whatever it answers."""
+
+    sender_name: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    sender_key_file: str = ""
+    sender_certificate_file: str = ""
+    mediator_key_file: str = ""
+    mediator_certificate_file: str = ""
+
+
+class KivraTable(PeerTable):
+    tenant: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    recognises_repeats: bool = True
+
+
+class SmsPeerTable(PeerTable):
+    provider: Literal["46elks", "linkmobility"] = "46elks"
+    sender: str = "AlltidOppet"
+    username: str = ""
+    password_file: str = ""
+    platform: str = ""
+    partner: str = ""
+
+
 class PeersTable(Table):
     spar: PeerTable = PeerTable()
-    mm: PeerTable = PeerTable()
-    kivra: PeerTable = PeerTable()
-    sms: PeerTable = PeerTable()
+    mm: MmTable = MmTable()
+    kivra: KivraTable = KivraTable()
+    sms: SmsPeerTable = SmsPeerTable()
     takecare: PeerTable = PeerTable()
 
 
@@ -153,13 +180,13 @@ class ExchangeTable(Table):
 
 
 class ReachingTable(Table):
-    enabled: bool = False
+    enabled: bool = True
 
 
 class PaceTable(Table):
     """What one outside system may be asked, and how long it may take (per phase). A slow one holds up only itself."""
 
-    per_second: Annotated[float, Field(gt=0, le=10_000)] = 10
+    per_second: Annotated[float, Field(gt=0, le=10_000)] = 50
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 8
     connect_seconds: Seconds = 3
     silence_seconds: Seconds = 20

@@ -1,4 +1,6 @@
-"""`python -m connectors.delivering --slot N`: requests from Kafka, rows in the ledger, lanes to the peers, answers back to Kafka."""
+"""`python -m connectors.delivering --slot N`: requests from Kafka, rows in the ledger, lanes to the peers, answers back to Kafka.
+
+The channels are here, so who has a mailbox is asked here, too (`connectors.reaching`)."""
 
 import argparse
 import asyncio
@@ -6,39 +8,56 @@ import logging
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError
 
-from config.health import serve_health
+from config.health import LOOPBACK, serve_health
 from config.settings import PaceTable, Settings, SettingsError, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from connectors.channels import MailboxChannel, TextChannel
+from connectors.channels import MailboxChannel, Operator, TextChannel
 from connectors.delivering.carriers import MailboxCarrier, TextCarrier
 from connectors.delivering.lane import Lane
 from connectors.delivering.pace import PeerLimits
-from connectors.delivering.ports import Carrier, Render
+from connectors.delivering.ports import Carrier, Content, Render, Rendered
 from connectors.delivering.requests import TOPICS, Request, requests
 from connectors.delivering.telling import Record, Telling
 from connectors.delivering.words import TEXTS
+from connectors.kivra import wire as kivra_wire
+from connectors.kivra.channel import Kivra
+from connectors.mina_meddelanden.channel import MinaMeddelanden
+from connectors.mina_meddelanden.options import Options
 from connectors.peer import Limits
-from pipelines.ledger import measures
+from connectors.reaching.asking import Reaching
+from connectors.rendering import RenderContent, render
+from connectors.sandbox import kivra as sandbox_kivra
+from connectors.sandbox import signers
+from connectors.sandbox import sms as sandbox_sms
+from connectors.sms import wire as sms_wire
+from connectors.sms.client import Elks46, LinkMobility
+from pipelines.ledger import measures, reachings
 from pipelines.ledger.pool import connect
 from pipelines.ledger.sends import NewSend, Sends
 from pipelines.ledger.slots import Slot
+from pipelines.outputs import OPERATOR_OF
 from pipelines.points import arm, reach
 from pipelines.rules.clearance import Quiet
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
+from schemas import policy
 from schemas.callback import callback_token
 from schemas.clock import Clock
+from schemas.fields import STOCKHOLM
 from schemas.keys import PersonKeys
 
 GROUP = "hub-delivery"
@@ -68,9 +87,80 @@ class Channels:
 
 
 async def channels(settings: Settings, open_: AsyncExitStack) -> Channels:
-    """The channels that the settings name, connected until `open_` closes. What is not here waits as `no_channel_configured`."""
-    del settings, open_
-    return Channels()
+    """The channels that the settings name, connected until `open_` closes. What is not here waits as `no_channel_configured`.
+
+    Where the sandbox stands in, its own accounts and keys are used.
+    """
+    mailboxes: list[MailboxChannel] = []
+    if (kivra := settings.peer("kivra")).url:
+        channel = Kivra(
+            kivra.url, _kivra_sender(settings), dedupes=settings.peers.kivra.recognises_repeats, tls=settings.peer_tls("kivra"),
+            limits=connection_limits(settings.delivery.kivra),
+        )  # fmt: skip
+        mailboxes.append(await open_.enter_async_context(channel))
+    if settings.peer("mm").url:
+        options = await asyncio.to_thread(_mm_options, settings)
+        mm = MinaMeddelanden(
+            options, options.signatories(), tls=settings.peer_tls("mm"), deliveries=connection_limits(settings.delivery.mina_meddelanden)
+        )
+        mailboxes.append(await open_.enter_async_context(mm))
+    return Channels(mailboxes, await _texts(settings, open_), _render)
+
+
+async def _texts(settings: Settings, open_: AsyncExitStack) -> TextChannel | None:
+    ours, there = settings.peers.sms, settings.peer("sms")
+    if not there.url:
+        return None
+    account = (ours.username, _secret(ours.password_file)) if ours.url else (sandbox_sms.USERNAME, sandbox_sms.PASSWORD)
+    sender = sms_wire.Sender(ours.sender, *account)
+    tls, limits = settings.peer_tls("sms"), connection_limits(settings.delivery.sms)
+    if ours.provider == "linkmobility":
+        link = LinkMobility(there.url, sender, platform=ours.platform, partner=ours.partner, tls=tls, limits=limits)
+        return await open_.enter_async_context(link)
+    return await open_.enter_async_context(Elks46(there.url, sender, tls=tls, limits=limits))
+
+
+def _kivra_sender(settings: Settings) -> kivra_wire.Sender:
+    ours = settings.peers.kivra
+    if not ours.url:
+        return kivra_wire.Sender(sandbox_kivra.TENANT, sandbox_kivra.CLIENT_ID, sandbox_kivra.CLIENT_SECRET)
+    return kivra_wire.Sender(ours.tenant, ours.client_id, _secret(ours.client_secret_file))
+
+
+def _mm_options(settings: Settings) -> Options:
+    ours, sender = settings.peers.mm, settings.hub.sender
+    if not ours.url:
+        kept = signers.kept(settings.secrets_dir, sender)
+        return Options(
+            f"{settings.peer('mm').url}/far", [LOOPBACK], sender, "Region Exempel", kept.sender_key_file, kept.sender_certificate_file,
+            kept.mediator_key_file, kept.mediator_certificate_file,
+        )  # fmt: skip
+    return Options(
+        ours.url, ours.allowed_hosts, sender, ours.sender_name, Path(ours.sender_key_file), Path(ours.sender_certificate_file),
+        Path(ours.mediator_key_file), Path(ours.mediator_certificate_file),
+    )  # fmt: skip
+
+
+def _secret(file: str) -> str:
+    return Path(file).read_text().strip()
+
+
+def _render(content: Content) -> Rendered:
+    day = content.sent.astimezone(STOCKHOLM).date()
+    return render(RenderContent(content.kind, content.title, content.body, content.body_format, content.footer, content.unit_name, day))
+
+
+class PooledReachings:
+    """`pipelines.ledger.reachings` with its pool and the rules' limits: the port of the reaching loop (R9)."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", sender: str, limits: policy.Limits) -> None:
+        self._pool = pool
+        self.take = partial(reachings.take, pool, sender, limits)
+        self.failed = partial(reachings.failed, pool)
+
+    async def heard(self, person: UUID, asked_at: datetime, operators: Collection[Operator], complete: bool) -> None:
+        numbers = [int(OPERATOR_OF[operator]) for operator in operators]
+        await reachings.heard(self._pool, person, asked_at, numbers, complete=complete)
 
 
 def connection_limits(peer: PaceTable) -> Limits:
@@ -161,6 +251,13 @@ async def run(settings: Settings, slot: int) -> None:
             for lane in lanes:
                 lane.wake()
 
+        asked = PooledReachings(pool, settings.hub.sender, settings.policy.limits)
+        reaching = Reaching(asked, there.mailboxes, partial(_publish, producer), keys, settings.hub.sender, clock.now, meter)
+        ear = await asyncpg.connect(settings.postgres_dsn())
+        open_.push_async_callback(ear.close)
+        ear.add_termination_listener(lambda _: failures.put_nowait(ConnectionError("the ledger's notifications have stopped")))
+        await ear.add_listener(reachings.CHANNEL, reaching.wake)
+
         consumer = AIOKafkaConsumer(
             *TOPICS, **access.client_arguments(), client_id=name, group_id=GROUP, group_instance_id=name, enable_auto_commit=False,
             auto_offset_reset="earliest", session_timeout_ms=settings.workers.session_seconds * 1000,
@@ -172,6 +269,7 @@ async def run(settings: Settings, slot: int) -> None:
             consume(consumer, put, wake, stop),
             *(lane.run(stop) for lane in lanes),
             telling.run(stop),
+            reaching.run(stop),
             _repeat(ADOPT_EVERY_S, stop, partial(_adopt, ledger, clock.now)),
             _repeat(MEASURE_EVERY_S, stop, partial(_measure, pool, meter, lanes, clock.now)),
             _watch(failures, stop),

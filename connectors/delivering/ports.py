@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from connectors.channels import Sent
@@ -84,7 +84,7 @@ class Content(NamedTuple):
     kind: Kind
     title: str
     body: str
-    body_format: str
+    body_format: Literal["text", "html"]
     footer: str
     unit_name: str
     sent: datetime

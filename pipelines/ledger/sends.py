@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -89,7 +89,7 @@ class LetterContent:
     unit: str
     unit_name: str
     body: str = field(repr=False)
-    body_format: str
+    body_format: Literal["text", "html"]
     footer: str = field(repr=False)
     files: tuple[File, ...]
     sent: datetime
