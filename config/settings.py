@@ -339,7 +339,8 @@ class Settings(Table):
         return self.auth.jwks_url or self._stand_in("oidc/jwks")
 
     def peer(self, name: PeerName) -> PeerTable:
-        """How a part reaches an outside system: as set, else the sandbox's stand-in; with an empty `url`, not at all."""
+        """How a part reaches an outside system: as set, else the sandbox's stand-in (its certificates are made on first
+        use, whichever part comes first); with an empty `url`, not at all."""
         given: PeerTable = getattr(self.peers, name)
         if given.url or not self.sandbox.enabled:
             return given

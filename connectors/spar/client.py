@@ -10,7 +10,7 @@ import structlog
 from connectors.peer import Limits, Peer
 from connectors.spar.names import ANSWER_BYTES_MAX, HOPS_MAX
 from connectors.spar.wire import Customer, Found, NotFound, decode, encode
-from schemas.errors import Rejected
+from schemas.errors import PeerFailure, Rejected
 from schemas.events import PersonChanged
 
 LIMITS: Final = Limits(
@@ -50,7 +50,8 @@ class SparClient:
     async def follow(self, patient: str) -> tuple[PersonChanged, ...]:
         """The news of a number and of every newer one it leads to (P4), the current one last.
 
-        Raises `Rejected` where numbers lead in a circle or never end, or where a number leads to nobody.
+        What was learnt is told, also where a newer number has no answer: the first may be protected (P8), and the ledger asks
+        about the newer one by itself. Raises `Rejected` where numbers lead in a circle or never end.
         """
         news: list[PersonChanged] = []
         number: str | None = patient
@@ -59,11 +60,15 @@ class SparClient:
                 raise Rejected("reference_loop")
             if len(news) > HOPS_MAX:
                 raise Rejected("reference_chain")
-            person = await self.ask(number)
-            if person is None:
+            try:
+                person = await self.ask(number)
+            except PeerFailure as failure:
                 if not news:
-                    return ()
-                raise Rejected("reference_to_nobody")
+                    raise
+                log.warning("spar_reference_not_followed", code=failure.code)
+                break
+            if person is None:
+                break
             news.append(person)
             number = person.replaced_by
         return tuple(news)

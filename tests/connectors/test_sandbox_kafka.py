@@ -205,6 +205,10 @@ async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_th
         seen, first_id, data = await asyncio.wait_for(first, 10)
         assert data["name"] == "Nils"
         assert seen - began < 0.5
+        told = "SELECT due_at - asked_at > interval '30 seconds' FROM lookups WHERE person = $1"
+        async with asyncio.timeout(10):
+            while not await pool.fetchval(told, person):  # Kafka shows news before it tells the part, and the part the ledger
+                await asyncio.sleep(0.02)
 
         async with pool.acquire() as connection, connection.transaction():  # no mailbox channel here: silence is told at once
             await reachings.want(connection, [person], {}, datetime.now(UTC))

@@ -271,11 +271,15 @@ def test_an_old_number_is_followed_to_the_one_the_person_has_now() -> None:
     assert followed({}) == []
 
 
-def test_numbers_in_a_circle_without_end_or_to_nobody_are_refused() -> None:
+def test_what_an_old_number_says_is_told_also_where_the_new_one_has_no_answer() -> None:
+    """It may be protected (P8); the new number stays somebody whom no register has confirmed."""
+    assert followed({ADULT: NEW}) == [(ADULT, NEW)]
+    assert followed({ADULT: "991234567897"}) == [(ADULT, "991234567897")]
+
+
+def test_numbers_in_a_circle_or_without_end_are_refused() -> None:
     with pytest.raises(Rejected, match="reference_loop"):
         followed({ADULT: NEW, NEW: ADULT})
-    with pytest.raises(Rejected, match="reference_to_nobody"):
-        followed({ADULT: NEW})
     chain = [persons.fictitious(date(1980, 1, day)) for day in range(1, HOPS_MAX + 4)]
     with pytest.raises(Rejected, match="reference_chain"):
         followed(dict(zip(chain, [*chain[1:], None], strict=True)), chain[0])
