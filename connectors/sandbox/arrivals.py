@@ -20,15 +20,15 @@ JSON: Final = "application/json"
 CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "app": "delivered",
-        "kivra": "requested",
-        "billo": "requested",
-        "minmyndighetspost": "requested",
-        "fortnox": "requested",
-        "sms": "requested",
+        "kivra": "received",
+        "billo": "received",
+        "minmyndighetspost": "received",
+        "fortnox": "received",
+        "sms": "received",
         "push": "requested",
     }
 )
-"""Channel → what an arrival there is: a delivery to the app, or a request that a connector has to carry out."""
+"""Channel → what an arrival there is. A push is what the topic asks for: no part of the hub carries it."""
 NO_CONTENT: Final = frozenset({"recipients", "sent"})
 """Members of an event that are not part of what its reader gets."""
 
@@ -46,9 +46,8 @@ class Arrival:
     content_type: str = JSON
     times: int = 0
     records: int = 0
-    what: str = ""
-    """What an arrival is, where it is not what the channel says; a letter has `attachments`, each with type, digest and size."""
     attachments: Sequence[Mapping[str, Any]] = ()
+    """A letter's, each with type, digest and size."""
 
     def shown(self, channel: str) -> dict[str, Any]:
         return {
@@ -60,7 +59,7 @@ class Arrival:
             "first_at": time_text(self.first_at),
             "last_at": time_text(self.last_at),
             "records": self.records,
-            "what": self.what or CHANNELS[channel],
+            "what": CHANNELS[channel],
             **({"attachments": list(self.attachments)} if self.attachments else {}),
         }
 
@@ -70,16 +69,18 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._by_person: dict[tuple[str, str], dict[tuple[str, str], Arrival]] = {}
+        self.noted = 0
 
     def note(
         self, channel: str, person: str, name: str, about: str, digest: str, size: int, at: datetime, *, repeated: bool,
-        content_type: str = JSON, what: str = "", attachments: Sequence[Mapping[str, Any]] = (),
+        content_type: str = JSON, attachments: Sequence[Mapping[str, Any]] = (),
     ) -> None:  # fmt: skip
         """Something arrived; `repeated` says that it is a record of an event that came before."""
+        self.noted += 1
         inbox = self._by_person.setdefault((channel, person), {})
         found = inbox.get((about, digest))
         if found is None:
-            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at, content_type, what=what, attachments=attachments)
+            found = inbox[about, digest] = Arrival(name, about, digest, size, at, at, content_type, attachments=attachments)
         found.records += 1
         if not repeated:
             found.times += 1

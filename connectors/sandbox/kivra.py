@@ -212,7 +212,7 @@ def _arrived(request: web.Request, content: Content, key: str, again: bool) -> N
     name, about = ("delivery_id", content.reference) if content.reference else ("objkey", key)
     sandbox.world.arrivals.note(
         "kivra", content.ssn, name, about, sha256(content.data).hexdigest(), len(content.data), sandbox.clock.now(),
-        repeated=again, content_type=PDF, what="received", attachments=content.others,
+        repeated=again, content_type=PDF, attachments=content.others,
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _keep(sandbox: Sandbox, operator: str, letter: Received, now: datetime) -> N
     body = letter.body
     sandbox.world.arrivals.note(
         operator, letter.recipient, "delivery_id", letter.reference, sha256(body.data).hexdigest(), len(body.data), now,
-        repeated=False, content_type=body.content_type, what="received", attachments=[each.shown() for each in letter.attachments],
+        repeated=False, content_type=body.content_type, attachments=[each.shown() for each in letter.attachments],
     )  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
     now, words = sandbox.clock.now(), form["message"].encode()
     for person in sorted(person for person, account in sandbox.world.accounts.items() if account.get("phone") == form["to"]):
         sandbox.world.arrivals.note(
-            "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT, what="received"
+            "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT
         )
     url = form.get("whendelivered", "")
     if _is_here(url):

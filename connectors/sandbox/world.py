@@ -71,10 +71,10 @@ class PrintEntry:
 
 
 class World:
-    """All that is known. `apply` takes one event; `revision` grows with each that told something."""
+    """All that is known. `apply` takes one event; `revision` grows with each that told something, and with each arrival."""
 
     def __init__(self) -> None:
-        self.revision = 0
+        self._events = 0
         self.register = Register()
         self.arrivals = Arrivals()
         self.far_asked: Counter[str] = Counter()
@@ -98,6 +98,10 @@ class World:
         self._room_of: Kept[str] = Kept()
         self._unlinked: Kept[datetime] = Kept()
 
+    @property
+    def revision(self) -> int:
+        return self._events + self.arrivals.noted
+
     def apply(self, envelope: Envelope, data: Data, at: datetime) -> None:
         """Take an event in. `at` is when it was appended, in hub time. A type nobody here knows is left alone."""
         take = _TAKES.get(envelope.type)
@@ -112,7 +116,7 @@ class World:
         if envelope.source == REGISTER_ANSWERS and data["patient"] in self.register:
             return  # its own words, from which SPAR's form left things out
         take(self, data, at, again)
-        self.revision += 1
+        self._events += 1
 
     def decisions_of(self, subject_id: str) -> list[Data]:
         """Decisions about a document, booking or room, the first first."""
@@ -223,18 +227,12 @@ class World:
             del self.bookings[data["booking_id"]]
 
     def _delivery(self, data: Data, at: datetime, again: bool) -> None:
-        sha256, size = content_of(data)
-        self.arrivals.note(
-            data["operator"], data["patient"], "document_id", data["document_id"], sha256, size, at, repeated=again
-        )
         self.deliveries.put(data["delivery_id"], {**data, "at": at})
 
     def _notification(self, data: Data, at: datetime, again: bool) -> None:
-        sha256, size = content_of(data)
-        self.arrivals.note(
-            data["channel"], data["recipient"], "notification_id", data["notification_id"], sha256, size, at,
-            repeated=again,
-        )  # fmt: skip
+        if data["channel"] == "push":  # nobody carries a push: the app reads it on the topic
+            sha256, size = content_of(data)
+            self.arrivals.note("push", data["recipient"], "notification_id", data["notification_id"], sha256, size, at, repeated=again)
         self.notifications.put(data["notification_id"], {**data, "at": at})
 
     def _room(self, data: Data, at: datetime, again: bool) -> None:

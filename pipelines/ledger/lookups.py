@@ -60,8 +60,13 @@ async def take(pool: Pool[Any], now: datetime, limit: int) -> list[Lookup]:
 
 
 async def answered(pool: Pool[Any], person: UUID, now: datetime) -> None:
-    """The register's news is on its way through Kafka; the row waits for it and goes when it is applied (`applied`)."""
-    await pool.execute("UPDATE lookups SET due_at = $2::timestamptz + $3::interval WHERE person = $1", person, now, ANSWER_WITHIN)
+    """The register's news is on its way through Kafka; the row waits for it and goes when it is applied (`applied`).
+
+    It may be applied before this is said, and the person be wanted anew: a row that was never asked about is another question's.
+    """
+    await pool.execute(
+        "UPDATE lookups SET due_at = $2::timestamptz + $3::interval WHERE person = $1 AND asked_at IS NOT NULL", person, now, ANSWER_WITHIN
+    )
 
 
 async def applied(connection: Connection, people: Collection[UUID]) -> None:

@@ -152,6 +152,11 @@ def booking(booking_id: str, patient: str, **more: Any) -> dict[str, Any]:
             **more}  # fmt: skip
 
 
+def arrived(world: World, channel: str, patient: str, document_id: str) -> None:
+    """A letter that a mailbox operator took."""
+    world.arrivals.note(channel, patient, "document_id", document_id, "0" * 64, 3, NOW, repeated=False)
+
+
 def requested(document_id: str, patient: str, operator: str = "kivra") -> dict[str, Any]:
     return {"delivery_id": f"l-{document_id}", "document_id": document_id, "patient": patient, "channel": "kivra",
             "operator": operator, "kind": "brev", "title": "Provsvar", "unit": UNIT, "unit_name": "Ortopedmottagningen"}  # fmt: skip

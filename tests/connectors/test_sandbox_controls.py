@@ -29,6 +29,7 @@ from tests.connectors.sandbox_support import (
     SENDER,
     Running,
     account,
+    arrived,
     delivered,
     person,
     requested,
@@ -212,11 +213,13 @@ async def test_a_move_that_makes_no_sense_moves_nothing(it: Running, move: Any) 
 async def test_the_inbox_tells_what_arrived_by_channel(it: Running) -> None:
     tell(it.world, "document.delivered.v1", delivered("a", CHILD, PARENT))
     tell(it.world, "delivery.requested.v1", requested("b", ADULT))
+    arrived(it.world, "kivra", ADULT, "c")
     for who in (CHILD, f"{PARENT[2:8]}-{PARENT[8:]}"):
         status, found = await _call(it, "GET", f"/inbox/app/{who}")
         assert (status, found[0]["document_id"], found[0]["times"], len(found[0]["sha256"])) == (200, "a", 1, 64)
         assert found[0]["first_at"] == NOW.isoformat().replace("+00:00", "Z")
-    assert (await _call(it, "GET", f"/inbox/kivra/{ADULT}"))[1][0]["what"] == "requested"
+    (letter,) = (await _call(it, "GET", f"/inbox/kivra/{ADULT}"))[1]
+    assert (letter["document_id"], letter["what"]) == ("c", "received"), "what is only asked for has not arrived"
     assert (await _call(it, "GET", f"/inbox/sms/{ADULT}"))[1] == []
     assert (await _call(it, "GET", f"/inbox/pigeon/{ADULT}"))[0] == 404
     assert (await _call(it, "GET", "/inbox/app/nobody"))[0] == 400

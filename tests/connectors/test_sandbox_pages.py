@@ -25,6 +25,7 @@ from tests.connectors.sandbox_support import (
     PARENT,
     Running,
     account,
+    arrived,
     booking,
     chromium,
     decision,
@@ -109,6 +110,7 @@ async def it(tmp_path: Path) -> AsyncIterator[Running]:
         tell(world, "booking.shown.v1", booking("b-1", ADULT, start=FUTURE))
         tell(world, "booking.shown.v1", booking("b-2", CHILD, start=FUTURE, video=False))
         tell(world, "delivery.requested.v1", requested("doc-1", ADULT))
+        arrived(world, "kivra", ADULT, "doc-1")
         tell(world, "notification.requested.v1", notified("doc-1", ADULT))
         window = {"opens_at": NOW + timedelta(days=2_999), "closes_at": NOW + timedelta(days=3_001)}
         tell(world, "room.changed.v1", room("r-1", "b-1") | window)
@@ -368,7 +370,7 @@ async def test_the_operators_see_what_arrived_at_every_stand_in(page: Page, it: 
     row = page.get_by_role("region", name="Kivra").first.get_by_role("row").filter(has_text="doc-1")
     await expect(row).to_contain_text("Alva Almdalsson")
     await expect(row).to_contain_text("once")
-    tell(it.world, "delivery.requested.v1", requested("doc-1", ADULT))
+    arrived(it.world, "kivra", ADULT, "doc-1")
     await expect(row).to_contain_text("2 times")
     assert not re.search(r"[0-9]{8}-?9[89][0-9]{2}", await page.content()), "a person's number is on the page"
 

@@ -104,13 +104,13 @@ def test_a_hidden_booking_goes_and_an_older_hiding_changes_nothing(world: World)
     assert "b" not in world.bookings
 
 
-def test_requests_are_told_as_requests(world: World) -> None:
+def test_what_is_asked_for_has_not_arrived_but_a_push_has_nobody_to_carry_it(world: World) -> None:
     tell(world, "delivery.requested.v1", requested("a", ADULT, "billo"))
     tell(world, "notification.requested.v1", notified("a", ADULT))
-    (mailbox,), (sms,) = world.arrivals.of("billo", ADULT), world.arrivals.of("sms", ADULT)
-    assert (mailbox["document_id"], mailbox["what"], mailbox["times"]) == ("a", "requested", 1)
-    assert (sms["notification_id"], sms["what"]) == ("n-a", "requested")
-    assert world.arrivals.of("kivra", ADULT) == []
+    assert world.arrivals.of("billo", ADULT) == world.arrivals.of("sms", ADULT) == []
+    tell(world, "notification.requested.v1", notified("a", ADULT) | {"channel": "push", "notification_id": "p-a"})
+    (push,) = world.arrivals.of("push", ADULT)
+    assert (push["notification_id"], push["what"], push["times"]) == ("p-a", "requested", 1)
 
 
 def test_a_print_entry_follows_what_became_of_it(world: World) -> None:
