@@ -64,7 +64,7 @@ class Secure:
         self.ready = False
         self.fingerprints = fingerprints
         self._path = _Path(send)
-        self._transport: Any = RTCDtlsTransport(self._path, [certificate.inner])
+        self._transport: Any = RTCDtlsTransport(self._path, [certificate.inner])  # type: ignore[arg-type]  # it asks no more of it than `_Path` has
         self._transport._set_role("client" if client else "server")
 
     async def run(self, on_ready: Callable[[], None]) -> str:

@@ -112,7 +112,7 @@ class Estimate:
         """`sent_at`: when the first packet went out that nothing has been reported since, or None."""
         for window, over_s in ((self._bytes, RATE_OVER_S), (self._lost, LOSS_OVER_S)):
             while window and window[0][0] < now - over_s:
-                window.popleft()  # type: ignore[attr-defined]
+                window.popleft()
         rate = sum(size for _, size in self._bytes) * 8 / RATE_OVER_S
         total = sum(entry[2] for entry in self._lost)
         loss = sum(entry[1] for entry in self._lost) / total if total >= _LOSS_PACKETS_MIN else 0.0

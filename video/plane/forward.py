@@ -254,7 +254,9 @@ def video(incoming: Incoming, place: int, data: bytes, header: Header, now: floa
             number = older
             stamp = (timestamp + out.timestamp_by) & MASK32
         link = out.link
-        plain = body if found is None or not (out.picture_by or out.tl0_by) else payloads.renumbered(body, found, out.picture_by, out.tl0_by)
+        plain = (
+            body if found is None or not (out.picture_by or out.tl0_by) else payloads.renumbered(body, found, out.picture_by, out.tl0_by)
+        )
         twcc = link.sent.number(size + 68, now)
         head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0)
         try:

@@ -25,7 +25,7 @@ from video.plane.port import MediaState, Quality, SlotsChanged, Source, Speaking
 from video.plane.receiver import Receiver
 from video.plane.sdp import Kind, Local, Offered
 from video.plane.sender import Sender
-from video.plane.shell import Shell
+from video.plane.shell import Bind, Shell, bound
 from video.plane.speakers import Voices
 
 TICK_S: Final = 0.05
@@ -81,12 +81,14 @@ class Room:
 class ForwardingPlane:
     """See `port.Plane`."""
 
-    def __init__(self, tell: Tell, settings: Settings | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, tell: Tell, settings: Settings | None = None, *, clock: Callable[[], float] = time.monotonic, bind: Bind = bound
+    ) -> None:
         self._tell, self._settings, self._clock = tell, settings or Settings(), clock
         self.counters = Counters()
         self.door = Door()
         self._certificate = Certificate()
-        self._shell = Shell(self.door, self._settings.host, self._settings.port)
+        self._shell = Shell(self.door, self._settings.host, self._settings.port, bind)
         self._rooms: dict[str, Room] = {}
         self._peers: dict[str, Peer] = {}
         self._looked_at = self._quality_at = clock()
@@ -279,9 +281,7 @@ class ForwardingPlane:
             for incoming in track.layers:
                 for out in [*incoming.outs, *incoming.waiting] if incoming is not None else ():
                     out.aim(None)
-        muted = person.receiver
         person.receiver = Receiver(person.name, self.counters, lambda level, now: self._heard(person.room, person.name, level, now))
-        del muted
         person.room.stale = True
 
     def _apply_mutes(self, person: Peer) -> None:
@@ -366,9 +366,7 @@ class ForwardingPlane:
             rate_up = (person.receiver.bytes - person.up_bytes) * 8 / over_s
             person.up_bytes = person.receiver.bytes
             condition = person.sender.condition
-            self._tell(
-                Quality(person.name, loss_up, condition.loss, rate_up, condition.acknowledged_bps, person.sender.round_trip_s)
-            )
+            self._tell(Quality(person.name, loss_up, condition.loss, rate_up, condition.acknowledged_bps, person.sender.round_trip_s))
 
 
 def _slots(audio: int, video: int) -> list[Offered]:

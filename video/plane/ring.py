@@ -67,7 +67,7 @@ class Missing:
 
     def due(self, now: float) -> list[int]:
         """What to ask for now; what was asked for too often is given up."""
-        due = []
+        due: list[int] = []
         for place, (at, tries) in list(self._wanted.items()):
             if at > now:
                 continue

@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Any, Final, Protocol
 
-from video.plane.ice import Door, Path, Send
+from video.plane.ice import Door, Send
 from video.plane.limits import DATAGRAM_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_FRAME_S, TCP_WRITE_BYTES_MAX
 
 AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
@@ -30,19 +30,37 @@ class Address:
         return self.key
 
 
-class Udp:
-    """The port. `pass_out` is the seam for tests: what goes out passes it, and may be lost there."""
+class Datagrams(Protocol):
+    """What is needed of a socket: the seam at which tests lose, delay and forge."""
 
-    def __init__(self, door: Door, host: str, port: int) -> None:
+    def fileno(self) -> int: ...
+    def recvfrom(self, size: int, /) -> tuple[bytes, Any]: ...
+    def sendto(self, data: bytes, address: Any, /) -> int: ...
+    def getsockname(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+Bind = Callable[[str, int], Datagrams]
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A UDP socket with room for a burst of key frames."""
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    opened.bind((host, port))
+    return opened
+
+
+class Udp:
+    """The port."""
+
+    def __init__(self, door: Door, opened: Datagrams) -> None:
         self._door = door
         self.dropped = 0
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-        self.socket.bind((host, port))
-        self.port: int = self.socket.getsockname()[1]
-        self._paths: dict[tuple[str, int], Address] = {}
+        self.socket = opened
+        self.port: int = opened.getsockname()[1]
 
     def start(self) -> None:
         asyncio.get_running_loop().add_reader(self.socket, self._readable)
@@ -154,9 +172,9 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
 class Shell:
     """Both sockets on one number."""
 
-    def __init__(self, door: Door, host: str, port: int) -> None:
+    def __init__(self, door: Door, host: str, port: int, bind: Bind = bound) -> None:
         self._host = host
-        self.udp = Udp(door, host, port)
+        self.udp = Udp(door, bind(host, port))
         self.tcp = Tcp(door)
         self.port = self.udp.port
 
@@ -167,6 +185,3 @@ class Shell:
     async def close(self) -> None:
         await self.tcp.close()
         self.udp.close()
-
-
-Seam = Callable[[bytes, Path], bool]

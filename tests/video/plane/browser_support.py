@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright
 from tests.connectors.sandbox_support import CHROMIUM_ARGUMENTS, chromium
 from video.plane.plane import ForwardingPlane, Settings
 from video.plane.port import Told
+from video.plane.shell import Bind, bound
 
 ARGUMENTS = [
     *CHROMIUM_ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
@@ -75,9 +76,9 @@ class Signals:
 
 
 @asynccontextmanager
-async def signals(settings: Settings | None = None) -> AsyncIterator[Signals]:
+async def signals(settings: Settings | None = None, bind: Bind = bound) -> AsyncIterator[Signals]:
     told: list[Told] = []
-    plane = ForwardingPlane(told.append, settings or Settings())
+    plane = ForwardingPlane(told.append, settings or Settings(), bind=bind)
     await plane.start()
 
     async def page(request: web.Request) -> web.Response:
