@@ -63,6 +63,7 @@ class Secure:
     ) -> None:
         self.ready = False
         self.fingerprints = fingerprints
+        self._over = asyncio.Event()
         self._path = _Path(send)
         self._transport: Any = RTCDtlsTransport(self._path, [certificate.inner])  # type: ignore[arg-type]  # it asks no more of it than `_Path` has
         self._transport._set_role("client" if client else "server")
@@ -70,19 +71,18 @@ class Secure:
     async def run(self, on_ready: Callable[[], None]) -> str:
         """Shake hands, call `on_ready`, and wait for the end: "closed" by the browser, or "failed"."""
         wanted = RTCDtlsParameters([RTCDtlsFingerprint(algorithm=name, value=value) for name, value in self.fingerprints])
-        over = asyncio.Event()
-        self._transport.on("statechange", lambda: over.set() if self._transport.state in ("closed", "failed") else None)
+        self._transport.on("statechange", lambda: self._over.set() if self._transport.state in ("closed", "failed") else None)
         with suppress(TimeoutError):
             async with asyncio.timeout(DTLS_TIMEOUT_S):
                 await self._transport.start(wanted)
-        if self._transport.state != "connected":
+        if self._over.is_set() or self._transport.state != "connected":
             return "failed"
         received, sent = self._transport._rx_srtp, self._transport._tx_srtp
         self.protect, self.unprotect = sent.protect, received.unprotect
         self.protect_rtcp, self.unprotect_rtcp = sent.protect_rtcp, received.unprotect_rtcp
         self.ready = True
         on_ready()
-        await over.wait()
+        await self._over.wait()  # also set by `close`: a cancellation may get lost in aiortc's handshake
         self.ready = False
         return str(self._transport.state)
 
@@ -96,6 +96,7 @@ class Secure:
     async def close(self) -> None:
         """Tell the browser (close_notify) and stop."""
         self.ready = False
+        self._over.set()
         with suppress(asyncio.QueueFull):
             self._path.records.put_nowait(None)
         await self._transport.stop()

@@ -78,7 +78,7 @@ class Arrivals:
         self._next = 0
         self._count = 0
         self.total = 0
-        """Packets that reports have covered since they were last read off, and how many of those had not come."""
+        """Packets that reports have covered, and how many of those had not come by then."""
         self.lost = 0
 
     def came(self, number: int, now: float) -> None:
