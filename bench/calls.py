@@ -185,14 +185,25 @@ class Caller:
         packet = rtp.packet(pt, number, timestamp, ssrc, payload, marker=marker, extensions=(wide, *extensions))
         self.publish.send(secure.protect(packet))
 
-    def speak(self, timestamp: int, size: int = 100, level: int = 30) -> None:
-        self._send(OPUS, self.voice, timestamp, bytes(size), False, ((MID_ID, b"0"), (LEVEL_ID, bytes([0x80 | level]))))
+    def speak(self, timestamp: int, size: int = 100, level: int = 30, stamp: bytes = b"") -> None:
+        self._send(
+            OPUS, self.voice, timestamp, bytes(size - len(stamp)) + stamp, False, ((MID_ID, b"0"), (LEVEL_ID, bytes([0x80 | level])))
+        )
 
     def show(
-        self, timestamp: int, size: int, *, key: bool, begins: bool = True, ends: bool = True, layer: int = 0, picture: int = 0
+        self,
+        timestamp: int,
+        size: int,
+        *,
+        key: bool,
+        begins: bool = True,
+        ends: bool = True,
+        layer: int = 0,
+        picture: int = 0,
+        stamp: bytes = b"",
     ) -> None:
         """A packet of a VP8 frame with a picture number of 15 bits and a TL0PICIDX, as Chromium writes them."""
         descriptor = bytes([0x90 if begins else 0x80, 0xE0]) + (0x8000 | picture & 0x7FFF).to_bytes(2) + bytes([picture & 0xFF, 0x20])
-        payload = descriptor + bytes([0 if key else 1]) + bytes(max(0, size - len(descriptor) - 1))
+        payload = descriptor + bytes([0 if key else 1]) + bytes(max(0, size - len(descriptor) - 1 - len(stamp))) + stamp
         named = ((MID_ID, b"1"), (RID_ID, self.rids[layer].encode())) if self.rids else ((MID_ID, b"1"),)
         self._send(VP8, self.ssrcs[layer], timestamp, payload, ends, named)

@@ -2,8 +2,8 @@
 
     python -m bench.video serve PORT        the plane behind three POSTs, pinned to core 0; `run` starts it
 
-The plane has core 0, the callers of `bench/calls.py` core 1, over loopback: real ICE, DTLS and SRTP both ways. A caller reads what a
-packet waited from its RTP timestamp, which is in the clear: it is the packet's own number. CPU is of the plane's process, from the
+The plane has core 0, the callers of `bench/calls.py` core 1, over loopback: real ICE, DTLS and SRTP both ways. What a packet
+waited is read from every so many of them: decrypted, its last bytes name when it was sent. CPU is of the plane's process, from the
 kernel. Callers are Python too, and near saturation it is they that fill core 1: `core 1` says how full it was, and what was lost may
 then have been lost by them.
 """
@@ -103,6 +103,7 @@ async def _serve(port: int) -> None:
 class Meter:
     """What one subscriber saw. Waits are kept of every `every`th packet."""
 
+    caller: Caller
     sent_at: dict[int, float]
     every: int
     waits: list[float] = field(default_factory=list)
@@ -112,9 +113,12 @@ class Meter:
     def media(self, data: bytes, now: float) -> None:
         self.count += 1
         if self.kept and self.count % self.every == 0:
-            at = self.sent_at.get(int.from_bytes(data[4:8]) & 0xFFFFFF)
+            arrived = monotonic()
+            secure = self.caller.subscribe.secure
+            assert secure is not None
+            at = self.sent_at.get(int.from_bytes(secure.unprotect(data)[-4:]))
             if at is not None:
-                self.waits.append(monotonic() - at)
+                self.waits.append(arrived - at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,8 @@ class Crowd:
             for room in range(load.rooms):
                 names = [f"r{room}p{number}" for number in range(load.people)]
                 for name in names:
-                    caller, meter = Caller(certificate), Meter(self.sent_at, every)
+                    caller = Caller(certificate)
+                    meter = Meter(caller, self.sent_at, every)
                     caller.subscribe.media = meter.media
                     place = len(self.callers)
                     caller.publish.control = lambda data, now, place=place: self._asked(place, data)
@@ -230,14 +235,14 @@ class Crowd:
                     sent_at.pop(number - 60_000 & 0xFFFFFF, None)
                     key = place in self._keys or number <= people
                     self._keys.discard(place)
-                    callers[place].show(number, load.video_bytes, key=key, picture=number)
+                    callers[place].show(number, load.video_bytes, key=key, picture=number, stamp=number.to_bytes(4))
                     due_video[place] += 1 / load.video_pps
                     self.sent += load.people - 1
             for place in speakers:
                 if due_voice[place] <= now:
                     number = number + 1 & 0xFFFFFF
                     sent_at[number] = monotonic()
-                    callers[place].speak(number)
+                    callers[place].speak(number, stamp=number.to_bytes(4))
                     due_voice[place] += 1 / 50
                     self.sent += load.people - 1
             await asyncio.sleep(max(0.0, min(period, min(due_video) - monotonic())))

@@ -70,13 +70,15 @@ class Condition(NamedTuple):
 class Estimate:
     """Fed with reports; asked for its condition."""
 
-    __slots__ = ("_bad_since", "_bytes", "_lost", "_minima", "_reported_at", "_waiting_since", "queue_s")
+    __slots__ = ("_bad_since", "_bytes", "_lost", "_minima", "_offset_s", "_reported_at", "queue_s")
 
     def __init__(self) -> None:
         self._minima: deque[tuple[float, float]] = deque()
         self._bytes: deque[tuple[float, int]] = deque()
         self._lost: deque[tuple[float, int, int]] = deque()
         self._bad_since: float | None = None
+        self._offset_s: float | None = None
+        """Between the two clocks, as the first packet showed it: what follows is near it, on either side, whatever wraps around."""
         self._reported_at: float | None = None
         self.queue_s = 0.0
 
@@ -89,7 +91,9 @@ class Estimate:
                 continue
             found = sent.take(number)
             if found is not None:
-                delays.append((at_s - found[0]) % _WRAP_S)
+                if self._offset_s is None:
+                    self._offset_s = at_s - found[0]
+                delays.append((at_s - found[0] - self._offset_s + _WRAP_S / 2) % _WRAP_S - _WRAP_S / 2)
                 size += found[1]
         self._reported_at = now
         self._lost.append((now, lost, lost + len(delays)))

@@ -97,6 +97,15 @@ def test_clocks_that_drift_and_wrap_are_borne() -> None:
     assert worst < 0.05
 
 
+def test_two_clocks_that_agree_make_no_queue() -> None:
+    estimate, sent = Estimate(), Sent()
+    for step in range(100):
+        now = step / 10
+        place = sent.number(500, now)
+        estimate.report([Seen(place, now + (0.001 if step % 2 else -0.001))], sent, now)
+        assert abs(estimate.condition(None, now).queue_s) < 0.01
+
+
 def test_the_picture_goes_at_once_and_comes_back_after_a_hold_off() -> None:
     downlink = Downlink()
     assert downlink.limit_bps == inf
