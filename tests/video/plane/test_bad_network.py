@@ -6,7 +6,6 @@ import pytest
 
 from video.plane.estimate import Condition, Estimate, Sent
 from video.plane.policy import HOLD_S, HOLD_S_MAX, TRIED_S, Downlink, Uplink
-from video.plane.twcc import Seen
 
 GOOD = Condition(False, 900_000.0, 0.01, 0.0)
 BAD = Condition(True, 100_000.0, 0.4, 0.05)
@@ -37,8 +36,8 @@ def run(network: Network, send_bps: float, from_s: float, until_s: float, estima
         if now >= report_at:
             done = [(each, at) for each, at in waiting if at is None or at <= now]
             last = max((n for n, at in done if at is not None), default=-1)
-            told = [Seen(each, None if at is None else at + 77.0) for each, at in done if each <= last]
-            waiting = [pair for pair in waiting if pair[0] not in {seen.number for seen in told}]
+            told = [(each, None if at is None else at + 77.0) for each, at in done if each <= last]
+            waiting = [pair for pair in waiting if pair[0] not in {number for number, _ in told}]
             if told:
                 estimate.report(told, sent, now)
             conditions.append((now, estimate.condition(None, now)))
@@ -72,7 +71,7 @@ def test_loss_alone_is_congestion_and_little_of_it_is_not() -> None:
                 place = sent.number(500, now)
                 number += 1
                 lost = number * share % 1.0 < share
-                seen.append(Seen(place, None if lost else now + 0.02))
+                seen.append((place, None if lost else now + 0.02))
             estimate.report(seen, sent, now + 0.02)
             condition = estimate.condition(None, now + 0.02)
         assert condition.congested is congested
@@ -91,7 +90,7 @@ def test_clocks_that_drift_and_wrap_are_borne() -> None:
     for step in range(3_000):
         now = step / 10
         place = sent.number(500, now)
-        estimate.report([Seen(place, (now * 1.0001 + 1_073_600.0) % ((1 << 24) * 0.064))], sent, now)
+        estimate.report([(place, (now * 1.0001 + 1_073_600.0) % ((1 << 24) * 0.064))], sent, now)
         if step > 20:
             worst = max(worst, estimate.condition(None, now).queue_s)
     assert worst < 0.05
@@ -102,7 +101,7 @@ def test_two_clocks_that_agree_make_no_queue() -> None:
     for step in range(100):
         now = step / 10
         place = sent.number(500, now)
-        estimate.report([Seen(place, now + (0.001 if step % 2 else -0.001))], sent, now)
+        estimate.report([(place, now + (0.001 if step % 2 else -0.001))], sent, now)
         assert abs(estimate.condition(None, now).queue_s) < 0.01
 
 
