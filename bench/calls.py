@@ -34,13 +34,13 @@ RTX: Final = 97
 class Leg:
     """One PeerConnection of a caller."""
 
-    def __init__(self, certificate: Certificate) -> None:
+    def __init__(self, certificate: Certificate, host: str = "127.0.0.1") -> None:
         self.certificate = certificate
         self.user, self.password = secrets.token_hex(4), secrets.token_hex(12)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.media: Media = lambda data, now: None
         self.control: Media = lambda data, now: None
         """Takes decrypted RTCP."""
@@ -57,18 +57,19 @@ class Leg:
         return [
             "c=IN IP4 0.0.0.0", "a=rtcp-mux", f"a=ice-ufrag:{self.user}", f"a=ice-pwd:{self.password}",
             f"a=fingerprint:sha-256 {self.certificate.fingerprint}", f"a=setup:{setup}",
+            "a=candidate:1 1 udp 2130706431 {} {} typ host".format(*self.socket.getsockname()), "a=end-of-candidates",
         ]  # fmt: skip
 
     async def connect(self, remote: str) -> None:
         """To what our description was answered with, or the offer that we answered: checks, handshake, ready."""
         read = sdp.read(remote)
-        found = re.search(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", remote, re.MULTILINE)
+        found = re.search(r"^a=candidate:\S+ 1 udp \d+ ([\d.]+) (\d+) typ host", remote, re.MULTILINE | re.IGNORECASE)
         assert found is not None
         self._address = (found[1], int(found[2]))
         self._user, self._key = read.ufrag, read.password
         loop = asyncio.get_running_loop()
         loop.add_reader(self.socket, self._readable)
-        self.secure = Secure(self.certificate, read.fingerprints, self.send, client=True)
+        self.secure = Secure(self.certificate, read.fingerprints, self.send, client=read.setup != "active")
         self._tasks.append(loop.create_task(self._checking()))
         await self._answered.wait()
         ready = asyncio.Event()
@@ -122,6 +123,8 @@ class Leg:
                     arrivals.came(data[17] << 8 | data[18], now)
                 media(data, now)
             elif first < 4:
+                if data[1] == 1 and isinstance(check := stun.judge(data, {self.user: self.password}.get), stun.Check):
+                    self.send(stun.success(check, self._address, self.password))
                 self._answered.set()
             elif self.secure is not None:
                 self.secure.record(data)
@@ -139,8 +142,8 @@ class Leg:
 class Caller:
     """A publish and a subscribe leg, with the numbers of what is sent."""
 
-    def __init__(self, certificate: Certificate, *, layers: int = 1) -> None:
-        self.publish, self.subscribe = Leg(certificate), Leg(certificate)
+    def __init__(self, certificate: Certificate, *, layers: int = 1, host: str = "127.0.0.1") -> None:
+        self.publish, self.subscribe = Leg(certificate, host), Leg(certificate, host)
         self.subscribe.arrivals = Arrivals()
         self.rids = ("q", "h", "f")[:layers] if layers > 1 else ()
         self.ssrcs = [secrets.randbits(31) for _ in range(max(1, layers))]
