@@ -123,7 +123,8 @@ class Estimate:
         rate = sum(size for _, size in self._bytes) * 8 / RATE_OVER_S
         total = sum(entry[2] for entry in self._lost)
         loss = sum(entry[1] for entry in self._lost) / total if total >= _LOSS_PACKETS_MIN else 0.0
-        silent = sent_at is not None and now - max(sent_at, self._reported_at or sent_at) > SILENT_S
+        reported_at = self._reported_at  # None: a browser that has never reported may not know how
+        silent = sent_at is not None and reported_at is not None and now - max(sent_at, reported_at) > SILENT_S
         bad = silent or self.queue_s > QUEUE_CONGESTED_S or loss > LOSS_CONGESTED
         if not bad:
             self._bad_since = None

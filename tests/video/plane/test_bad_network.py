@@ -78,10 +78,16 @@ def test_loss_alone_is_congestion_and_little_of_it_is_not() -> None:
 
 
 def test_a_viewer_that_reports_nothing_any_more_is_congested() -> None:
-    estimate = Estimate()
+    estimate, sent = Estimate(), Sent()
+    estimate.report([(sent.number(500, 0.9), 0.95)], sent, 1.0)
     assert not estimate.condition(1.0, 2.0).congested
     assert not estimate.condition(1.0, 3.0).congested, "not yet sustained"
     assert estimate.condition(1.0, 4.0).congested
+
+
+def test_a_browser_that_never_reports_is_not_judged() -> None:
+    estimate = Estimate()
+    assert not any(estimate.condition(1.0, 1.0 + second).congested for second in range(60))
 
 
 def test_clocks_that_drift_and_wrap_are_borne() -> None:
