@@ -17,6 +17,7 @@ from video.plane.twcc import Arrivals
 
 OUR_SSRC: Final = 1  # of a receiver that sends nothing
 REPORT_EVERY_S: Final = 1.0
+FEEDBACK_EVERY_S: Final = 0.09  # every second tick; browsers send theirs each 50 to 250 ms
 Level = Callable[[int, float], None]
 
 
@@ -34,7 +35,7 @@ class Receiver:
         self._repair_pts: frozenset[int] = frozenset()
         self._ids: dict[str, int] = {}
         self._number_id = self._level_id = 0
-        self._report_at = 0.0
+        self._report_at = self._feedback_at = 0.0
         self._lost_before = 0
         self._any_video = 0
 
@@ -166,8 +167,10 @@ class Receiver:
     def due(self, now: float) -> Iterator[bytes]:
         """RTCP to the sender: arrivals, holes, key frames; each second a report."""
         media = self._any_video or next(iter(self.streams), 0)
-        while (body := self.arrivals.write()) is not None:
-            yield rtcp.feedback(OUR_SSRC, media, body)
+        if now - self._feedback_at >= FEEDBACK_EVERY_S:
+            self._feedback_at = now
+            while (body := self.arrivals.write()) is not None:
+                yield rtcp.feedback(OUR_SSRC, media, body)
         for incoming in self.streams.values():
             if incoming.ring is None:
                 continue
