@@ -40,6 +40,7 @@ class Sizes:
     video_s: float = 8.0
     video_pps: tuple[int, ...] = (50_000, 75_000, 100_000, 110_000, 125_000)
     visits: int = 50
+    janus: bool = True
 
 
 SHORT: Final = Sizes(
@@ -54,6 +55,7 @@ SHORT: Final = Sizes(
     video_s=1.0,
     video_pps=(5_000,),
     visits=2,
+    janus=False,
 )
 
 
@@ -64,7 +66,7 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
     if "startup" in parts:
         startup.run(report)
     if "video" in parts:
-        await video.run(report, sizes.video_s, sizes.video_pps, sizes.visits)
+        await video.run(report, sizes.video_s, sizes.video_pps, sizes.visits, beside=sizes.janus)
     if set(parts) - {"rules", "startup", "video"}:
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:

@@ -298,12 +298,12 @@ def _row(part: Part, side: str, load: Load, found: Measured) -> None:
     )
 
 
-async def run(report: Report, seconds: float, rates: tuple[int, ...], visits: int = 50) -> None:
+async def run(report: Report, seconds: float, rates: tuple[int, ...], visits: int = 50, *, beside: bool = True) -> None:
     """The room and the visits by every side in turn, then more and more on one core until the plane breaks."""
     from bench import janus  # it is a side of ours
 
     sides: list[tuple[str, Make]] = [(PLANE, our_side)]
-    if janus.available():
+    if beside and janus.available():
         sides += [("janus, 1 event loop", janus.janus_side(1)), ("janus, as it comes", janus.janus_side(0))]
     part = report.part("video")
     before = os.sched_getaffinity(0)
@@ -326,7 +326,7 @@ async def run(report: Report, seconds: float, rates: tuple[int, ...], visits: in
     finally:
         os.sched_setaffinity(0, before)
     if len(sides) == 1:
-        part.notes.append("Janus was not there to be measured beside it (Debian: the package janus).")
+        part.notes.append("Janus was not measured beside it (Debian: the package janus).")
     else:
         part.notes.append("Janus is Debian's build (SRTP on NSS); its callers send no transport-wide reports, the plane's do.")
 
