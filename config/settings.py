@@ -107,6 +107,15 @@ class RegisterTable(Table):
     concurrent_max: Annotated[int, Field(ge=1, le=1_000)] = 32
 
 
+class VideoTable(Table):
+    public_url: str = ""
+    client_id: str = "portal"
+    client_secret_file: str = ""
+    advertise_ip: str = ""
+    turn_urls: tuple[str, ...] = ()
+    turn_secret_file: str = ""
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -148,6 +157,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     rivta: RivtaTable = RivtaTable()
     register_: RegisterTable = Field(default=RegisterTable(), alias="register")
+    video: VideoTable = VideoTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -221,6 +231,11 @@ class Settings(Table):
     @property
     def register_url(self) -> str:
         return self.register_.url or self._stand_in("spar")
+
+    @property
+    def video_url(self) -> str:
+        """Where people's browsers find the video bridge."""
+        return self.video.public_url or f"http://127.0.0.1:{self.ports.video}"
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""
