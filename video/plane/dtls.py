@@ -1,0 +1,101 @@
+"""DTLS-SRTP (RFC 5764): the only module that knows aiortc, and it knows no more of it than `RTCDtlsTransport`.
+
+aiortc has no public way to forward what it decrypts (it decodes), so its transport is fed with DTLS records through a queue, and its
+two SRTP sessions are taken when the handshake is done. The private names are `_set_role`, `_rx_srtp`, `_tx_srtp` and what its ICE
+transport must have (`_recv`, `_send`, `role`); aiortc is pinned to 1.16, and tests/video/plane/test_dtls.py says which of them broke.
+
+The bridge is always the server: a browser as client then takes AES-256-GCM.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import pylibsrtp
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+
+from video.plane.limits import DTLS_QUEUE_MAX, DTLS_TIMEOUT_S
+
+Protect = Callable[[bytes], bytes]
+Refused: Final[type[Exception]] = pylibsrtp.Error
+"""What `unprotect` raises at forged and replayed packets."""
+PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp")
+
+
+class Certificate:
+    """A self-signed certificate, its fingerprint in our descriptions; one for a process."""
+
+    def __init__(self) -> None:
+        self.inner: Any = RTCCertificate.generateCertificate()
+        self.fingerprint: str = next(each.value for each in self.inner.getFingerprints() if each.algorithm == "sha-256")
+
+
+class _Path:
+    """What aiortc takes for its ICE transport."""
+
+    role = "controlled"
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        self.records: asyncio.Queue[bytes | None] = asyncio.Queue(DTLS_QUEUE_MAX)
+        self.send = send
+
+    async def _recv(self) -> bytes:
+        record = await self.records.get()
+        if record is None:
+            raise ConnectionError
+        return record
+
+    async def _send(self, data: bytes) -> None:
+        self.send(data)
+
+
+class Secure:
+    """One DTLS association. `protect` and the others exist once `run` has said True."""
+
+    protect: Protect
+    unprotect: Protect
+    protect_rtcp: Protect
+    unprotect_rtcp: Protect
+
+    def __init__(
+        self, certificate: Certificate, fingerprints: tuple[tuple[str, str], ...], send: Callable[[bytes], object], *, client: bool = False
+    ) -> None:
+        self.ready = False
+        self.fingerprints = fingerprints
+        self._path = _Path(send)
+        self._transport: Any = RTCDtlsTransport(self._path, [certificate.inner])  # type: ignore[arg-type]  # it asks no more of it than `_Path` has
+        self._transport._set_role("client" if client else "server")
+
+    async def run(self, on_ready: Callable[[], None]) -> str:
+        """Shake hands, call `on_ready`, and wait for the end: "closed" by the browser, or "failed"."""
+        wanted = RTCDtlsParameters([RTCDtlsFingerprint(algorithm=name, value=value) for name, value in self.fingerprints])
+        over = asyncio.Event()
+        self._transport.on("statechange", lambda: over.set() if self._transport.state in ("closed", "failed") else None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DTLS_TIMEOUT_S):
+                await self._transport.start(wanted)
+        if self._transport.state != "connected":
+            return "failed"
+        received, sent = self._transport._rx_srtp, self._transport._tx_srtp
+        self.protect, self.unprotect = sent.protect, received.unprotect
+        self.protect_rtcp, self.unprotect_rtcp = sent.protect_rtcp, received.unprotect_rtcp
+        self.ready = True
+        on_ready()
+        await over.wait()
+        self.ready = False
+        return str(self._transport.state)
+
+    def record(self, data: bytes) -> bool:
+        """A DTLS record came; False where too many wait already."""
+        if self._path.records.full():
+            return False
+        self._path.records.put_nowait(data)
+        return True
+
+    async def close(self) -> None:
+        """Tell the browser (close_notify) and stop."""
+        self.ready = False
+        with suppress(asyncio.QueueFull):
+            self._path.records.put_nowait(None)
+        await self._transport.stop()

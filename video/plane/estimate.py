@@ -1,0 +1,126 @@
+"""How a viewer's downlink is, from its transport-wide reports: queueing delay, loss, and the rate that got through. Pure.
+
+REMB, the older way, follows what is sent and starts near nothing: videos flapped on a perfect link (measured). One-way delay has an
+unknown offset between two clocks; its minimum over the last 20 s stands for an empty queue, which also bears clocks that drift.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from video.plane.limits import HISTORY
+from video.plane.rtp import unwrap
+from video.plane.twcc import Seen
+
+_MASK: Final = HISTORY - 1
+MINIMUM_OVER_S: Final = 20.0
+RATE_OVER_S: Final = 0.75
+LOSS_OVER_S: Final = 1.5
+QUEUE_CONGESTED_S: Final = 0.12
+LOSS_CONGESTED: Final = 0.10
+SUSTAINED_S: Final = 0.35
+SILENT_S: Final = 1.5  # packets go out and no report comes back
+_WRAP_S: Final = (1 << 24) * 0.064
+_LOSS_PACKETS_MIN: Final = 20
+
+
+class Sent:
+    """Transport-wide numbers of what goes to one viewer, with when and how large."""
+
+    __slots__ = ("_places", "_sizes", "_times", "next")
+
+    def __init__(self) -> None:
+        self.next = 0
+        self._places = [-1] * HISTORY
+        self._times = [0.0] * HISTORY
+        self._sizes = [0] * HISTORY
+
+    def number(self, size: int, now: float) -> int:
+        place = self.next
+        self.next = place + 1
+        slot = place & _MASK
+        self._places[slot] = place
+        self._times[slot] = now
+        self._sizes[slot] = size
+        return place & 0xFFFF
+
+    def take(self, number: int) -> tuple[float, int] | None:
+        """When and how large; once, so that a number reported twice counts once."""
+        place = unwrap(number, self.next - 1)
+        slot = place & _MASK
+        if self._places[slot] != place:
+            return None
+        self._places[slot] = -1
+        return self._times[slot], self._sizes[slot]
+
+    def known(self, number: int) -> bool:
+        place = unwrap(number, self.next - 1)
+        return self._places[place & _MASK] == place
+
+
+class Condition(NamedTuple):
+    """The downlink now."""
+
+    congested: bool
+    acknowledged_bps: float
+    queue_s: float
+    loss: float
+
+
+class Estimate:
+    """Fed with reports; asked for its condition."""
+
+    __slots__ = ("_bad_since", "_bytes", "_lost", "_minima", "_reported_at", "_waiting_since", "queue_s")
+
+    def __init__(self) -> None:
+        self._minima: deque[tuple[float, float]] = deque()
+        self._bytes: deque[tuple[float, int]] = deque()
+        self._lost: deque[tuple[float, int, int]] = deque()
+        self._bad_since: float | None = None
+        self._reported_at: float | None = None
+        self.queue_s = 0.0
+
+    def report(self, seen: Sequence[Seen], sent: Sent, now: float) -> None:
+        delays = []
+        size = lost = 0
+        for number, at_s in seen:
+            if at_s is None:
+                lost += sent.known(number)
+                continue
+            found = sent.take(number)
+            if found is not None:
+                delays.append((at_s - found[0]) % _WRAP_S)
+                size += found[1]
+        self._reported_at = now
+        self._lost.append((now, lost, lost + len(delays)))
+        if delays:
+            self._bytes.append((now, size))
+            self._delay(min(delays), sum(delays) / len(delays), now)
+
+    def _delay(self, least: float, mean: float, now: float) -> None:
+        minima = self._minima
+        if minima and abs(least - minima[-1][1]) > 60.0:
+            minima.clear()  # the reference time wrapped around, or a clock was set
+        while minima and minima[-1][1] >= least:
+            minima.pop()
+        minima.append((now, least))
+        while minima[0][0] < now - MINIMUM_OVER_S:
+            minima.popleft()
+        self.queue_s = mean - minima[0][1]
+
+    def condition(self, sent_at: float | None, now: float) -> Condition:
+        """`sent_at`: when the first packet went out that nothing has been reported since, or None."""
+        for window, over_s in ((self._bytes, RATE_OVER_S), (self._lost, LOSS_OVER_S)):
+            while window and window[0][0] < now - over_s:
+                window.popleft()
+        rate = sum(size for _, size in self._bytes) * 8 / RATE_OVER_S
+        total = sum(entry[2] for entry in self._lost)
+        loss = sum(entry[1] for entry in self._lost) / total if total >= _LOSS_PACKETS_MIN else 0.0
+        silent = sent_at is not None and now - max(sent_at, self._reported_at or sent_at) > SILENT_S
+        bad = silent or self.queue_s > QUEUE_CONGESTED_S or loss > LOSS_CONGESTED
+        if not bad:
+            self._bad_since = None
+        elif self._bad_since is None:
+            self._bad_since = now
+        congested = bad and self._bad_since is not None and now - self._bad_since >= SUSTAINED_S
+        return Condition(congested, rate, self.queue_s, loss)

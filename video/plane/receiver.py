@@ -1,0 +1,186 @@
+"""What comes from one sender: streams told apart, holes asked for, arrivals reported. No I/O.
+
+Layers of one source have SSRCs that no description names; the first packets carry mid and rid (RFC 8852), and a browser leaves them out
+again once a report of ours shows that they were understood.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from video.plane import forward, rtcp, rtp
+from video.plane.forward import Counters, Incoming, Track
+from video.plane.limits import STREAMS_MAX
+from video.plane.ring import wrapped
+from video.plane.rtp import Header
+from video.plane.sdp import CLOCK, LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE, Published
+from video.plane.twcc import Arrivals
+
+OUR_SSRC: Final = 1  # of a receiver that sends nothing
+REPORT_EVERY_S: Final = 1.0
+Level = Callable[[int, float], None]
+
+
+class Receiver:
+    """The publish connection's media."""
+
+    def __init__(self, peer: str, counters: Counters, level: Level) -> None:
+        self.peer, self._counters, self._level = peer, counters, level
+        self.tracks: dict[str, Track] = {}
+        self.streams: dict[int, Incoming] = {}
+        self.arrivals = Arrivals()
+        self.bytes = 0
+        self._lines: list[Published] = []
+        self._repairs: dict[int, Incoming] = {}
+        self._repair_pts: frozenset[int] = frozenset()
+        self._ids: dict[str, int] = {}
+        self._number_id = self._level_id = 0
+        self._report_at = 0.0
+        self._lost_before = 0
+        self._any_video = 0
+
+    def configure(self, lines: Iterable[Published]) -> None:
+        """What the offer was answered with; also again, for an ICE restart."""
+        self._lines = list(lines)
+        self._ids = {uri: number for line in self._lines for uri, number in line.extensions.items()}
+        self._number_id = self._ids.get(TRANSPORT_WIDE, 0)
+        self._level_id = self._ids.get(LEVEL, 0)
+        self._repair_pts = frozenset(line.repair_pt for line in self._lines if line.repair_pt is not None)
+        for line in self._lines:
+            track = self.tracks.get(line.source)
+            if track is None or track.codec != line.codec:
+                self.tracks[line.source] = Track(self.peer, line.source, line.kind, line.codec)
+
+    def rtp(self, data: bytes, now: float) -> None:
+        """A decrypted packet."""
+        header = rtp.read(data)
+        if header is None:
+            self._counters.refused += 1
+            return
+        size = len(data) + forward.OVERHEAD_BYTES
+        self.bytes += size
+        if self._number_id and (found := rtp.extension(data, header, self._number_id)) is not None and found[1] == 2:
+            self.arrivals.came(data[found[0]] << 8 | data[found[0] + 1], now)
+        if header.pt in self._repair_pts:
+            self._repaired(data, header, now)
+            return
+        incoming = self.streams.get(header.ssrc)
+        if incoming is None:
+            incoming = self._learn(data, header, now)
+            if incoming is None:
+                self._counters.refused += 1
+                return
+        place = rtp.unwrap(header.seq, incoming.highest)
+        highest = incoming.highest
+        if place > highest:
+            if place > highest + 1 and incoming.ring is not None and not incoming.missing.gap(highest + 1, place, now):
+                incoming.asked = True
+            incoming.highest = place
+            if now - incoming.last_at > 1.0:
+                incoming.since = now
+            incoming.last_at = now
+            transit = now * CLOCK[incoming.track.kind] - header.timestamp
+            incoming.jitter += (min(abs(transit - incoming.transit), 1e6) - incoming.jitter) / 16 if incoming.transit else 0.0
+            incoming.transit = transit
+        else:
+            incoming.missing.came(place)
+        incoming.received += 1
+        incoming.bytes += size
+        if incoming.ring is not None:
+            forward.video(incoming, place, data, header, now)
+            return
+        level = 127
+        if self._level_id and (found := rtp.extension(data, header, self._level_id)) is not None:
+            level = data[found[0]]
+            if incoming.track.source == "audio" and not incoming.track.muted:
+                self._level(level & 0x7F, now)
+        forward.audio(incoming, place, data, header, level, now)
+
+    def _repaired(self, data: bytes, header: Header, now: float) -> None:
+        """RFC 4588: the original number stands first. A repair without payload is a probe of the network."""
+        if header.end - header.start <= 2:
+            return
+        incoming = self._repairs.get(header.ssrc) or self._repairs_of(data, header)
+        if incoming is None or incoming.ring is None:
+            return
+        place = rtp.unwrap(data[header.start] << 8 | data[header.start + 1], incoming.highest)
+        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
+        if place > incoming.highest or incoming.ring.find(place) is not None:
+            return  # again what is here already: also a probe
+        if incoming.missing.came(place):
+            incoming.received += 1
+        forward.video(incoming, place, data, header._replace(start=header.start + 2), now)
+
+    def _line(self, data: bytes, header: Header) -> Published | None:
+        mid = rtp.text(data, header, self._ids.get(MID))
+        fits = [line for line in self._lines if header.pt in (line.pt, line.repair_pt) and (mid is None or line.mid == mid)]
+        if len(fits) > 1:
+            fits = [line for line in fits if header.ssrc in line.ssrcs or header.ssrc in line.repairs]
+        return fits[0] if len(fits) == 1 else None
+
+    def _learn(self, data: bytes, header: Header, now: float) -> Incoming | None:
+        line = self._line(data, header)
+        if line is None or len(self.streams) >= STREAMS_MAX:
+            return None
+        layer = 0
+        if line.rids:
+            rid = rtp.text(data, header, self._ids.get(RID))
+            if rid not in line.rids:
+                return None
+            layer = line.rids.index(rid)
+        track = self.tracks[line.source]
+        incoming = Incoming(track, header.ssrc, layer, header.seq, now)
+        before = track.layers[layer]
+        if before is not None:  # the browser began anew: whoever watched goes on with this
+            self.streams.pop(before.ssrc, None)
+            self._repairs = {ssrc: each for ssrc, each in self._repairs.items() if each is not before}
+            for out in [*before.outs, *before.waiting]:
+                out.stop()
+                out.target = None
+                out.aim(incoming)
+        track.layers[layer] = incoming
+        self.streams[header.ssrc] = incoming
+        self._any_video = self._any_video or (header.ssrc if track.kind == "video" else 0)
+        return incoming
+
+    def _repairs_of(self, data: bytes, header: Header) -> Incoming | None:
+        line = self._line(data, header)
+        if line is None:
+            return None
+        track = self.tracks[line.source]
+        incoming: Incoming | None
+        if line.rids:
+            rid = rtp.text(data, header, self._ids.get(REPAIRED_RID))
+            incoming = track.layers[line.rids.index(rid)] if rid in line.rids else None
+        else:
+            incoming = track.layers[0]
+        if incoming is not None and len(self._repairs) < STREAMS_MAX:
+            self._repairs[header.ssrc] = incoming
+        return incoming
+
+    def rtcp(self, data: bytes, now: float) -> None:
+        """The sender's own reports; a plane of one sender and many viewers needs no more of it."""
+        for message in rtcp.read(data):
+            if isinstance(message, rtcp.SenderReport) and (incoming := self.streams.get(message.ssrc)) is not None:
+                incoming.sr_middle, incoming.sr_at = message.ntp_middle, now
+
+    def due(self, now: float) -> Iterator[bytes]:
+        """RTCP to the sender: arrivals, holes, key frames; each second a report."""
+        media = self._any_video or next(iter(self.streams), 0)
+        while (body := self.arrivals.write()) is not None:
+            yield rtcp.feedback(OUR_SSRC, media, body)
+        for incoming in self.streams.values():
+            if incoming.ring is None:
+                continue
+            if len(incoming.missing) and (places := incoming.missing.due(now)):
+                self._counters.nacks += len(places)
+                yield rtcp.nack(OUR_SSRC, incoming.ssrc, wrapped(places))
+            if (incoming.asked or incoming.waiting) and now - incoming.last_at < 1.0 and forward.wants_key_frame(incoming, now):
+                self._counters.plis += 1
+                yield rtcp.pli(OUR_SSRC, incoming.ssrc)
+        if now - self._report_at >= REPORT_EVERY_S and self.streams:
+            self._report_at = now
+            blocks = [incoming.block(now) for incoming in self.streams.values() if now - incoming.last_at < 5.0]
+            lost = sum(max(0, block.lost_total) for block in blocks)
+            self._counters.packets_lost += max(0, lost - self._lost_before)
+            self._lost_before = lost
+            yield rtcp.receiver_report(OUR_SSRC, blocks)

@@ -1,0 +1,187 @@
+"""The sockets: one UDP port, and TCP on the same number (ICE-TCP passive, RFC 6544, framed as in RFC 4571). I/O and nothing else.
+
+A network that lets only TCP through still gets sound and picture; a TCP peer that reads too slowly loses packets, as it would on UDP,
+instead of filling our memory.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from video.plane.ice import Door, Send
+from video.plane.limits import DATAGRAM_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_FRAME_S, TCP_WRITE_BYTES_MAX
+
+AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
+BUFFER_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A UDP path."""
+
+    key: tuple[str, int]
+    send: Send = field(compare=False)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.key
+
+
+class Datagrams(Protocol):
+    """What is needed of a socket: the seam at which tests lose, delay and forge."""
+
+    def fileno(self) -> int: ...
+    def recvfrom(self, size: int, /) -> tuple[bytes, Any]: ...
+    def sendto(self, data: bytes, address: Any, /) -> int: ...
+    def getsockname(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+Bind = Callable[[str, int], Datagrams]
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A UDP socket with room for a burst of key frames."""
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    opened.bind((host, port))
+    return opened
+
+
+class Udp:
+    """The port."""
+
+    def __init__(self, door: Door, opened: Datagrams) -> None:
+        self._door = door
+        self.dropped = 0
+        self.socket = opened
+        self.port: int = opened.getsockname()[1]
+
+    def start(self) -> None:
+        asyncio.get_running_loop().add_reader(self.socket, self._readable)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.socket)
+        self.socket.close()
+
+    def _readable(self) -> None:
+        receive, known = self.socket.recvfrom, self._door.members
+        now = monotonic()
+        for _ in range(AT_ONCE_MAX):
+            try:
+                data, address = receive(DATAGRAM_BYTES_MAX + 1)
+            except (BlockingIOError, ConnectionError):
+                return
+            member = known.get(address)
+            if member is not None and data and 127 < data[0] < 192 and not (len(data) > 1 and 192 <= data[1] <= 223):
+                member.media(data, now)  # the hot path: no path object, no second look-up
+            else:
+                self.received(data, address[:2], now)
+
+    def received(self, data: bytes, address: tuple[str, int], now: float) -> bool:
+        return self._door.datagram(data, Address(address, self._sender(address)), now)
+
+    def _sender(self, address: tuple[str, int]) -> Send:
+        sendto = self.socket.sendto
+
+        def send(data: bytes) -> None:
+            try:
+                sendto(data, address)
+            except OSError:  # full, or the peer's port is gone: as good as lost on the way
+                self.dropped += 1
+
+        return send
+
+
+class TcpPath:
+    """One TCP connection."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        peer = writer.get_extra_info("peername") or ("0.0.0.0", 0)  # noqa: S104  # a name for one that is gone already, nothing is bound
+        self.address: tuple[str, int] = (peer[0], peer[1])
+        self.dropped = 0
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def send(self, data: bytes) -> None:
+        transport = self._writer.transport
+        if transport.is_closing() or transport.get_write_buffer_size() + len(data) > TCP_WRITE_BYTES_MAX:
+            self.dropped += 1
+            return
+        self._writer.write(len(data).to_bytes(2) + data)
+
+
+class Tcp:
+    """The listener of the same number."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> None:
+        self._server = await asyncio.start_server(self._connected, host, port, limit=64 * 1024)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        path = TcpPath(writer)
+        try:
+            if len(self._open) <= TCP_CONNECTIONS_MAX:
+                await self._frames(reader, path)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
+            pass  # gone, silent, or we are closing: the same to the connection, which may have other paths
+        finally:
+            self._open.discard(task)
+            self._door.close(path.key)
+            writer.transport.abort()
+
+    async def _frames(self, reader: asyncio.StreamReader, path: TcpPath) -> None:
+        async with asyncio.timeout(TCP_FIRST_FRAME_S):
+            if not self._door.datagram(await _frame(reader), path, monotonic()):
+                return  # whoever cannot authenticate at once is no browser of ours
+        while True:
+            data = await _frame(reader)
+            if data:
+                self._door.datagram(data, path, monotonic())
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    size = int.from_bytes(await reader.readexactly(2))
+    if size > DATAGRAM_BYTES_MAX:
+        raise OSError("a frame larger than any datagram")
+    return await reader.readexactly(size)
+
+
+class Shell:
+    """Both sockets on one number."""
+
+    def __init__(self, door: Door, host: str, port: int, bind: Bind = bound) -> None:
+        self._host = host
+        self.udp = Udp(door, bind(host, port))
+        self.tcp = Tcp(door)
+        self.port = self.udp.port
+
+    async def start(self) -> None:
+        await self.tcp.start(self._host, self.port)
+        self.udp.start()
+
+    async def close(self) -> None:
+        await self.tcp.close()
+        self.udp.close()
