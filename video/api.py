@@ -195,7 +195,8 @@ class RoomsDoor:
         kept = {"phone": mine.phone} if mine.phone else {}
         who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
         ticket = self._tokens.give(who, "ticket")
-        return as_json({"token": ticket, "url": f"{self._site.url}/meet/{room.room_id}#t={ticket}", "opens_at": room.opens_at, "closes_at": room.closes_at})
+        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
+        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
 
     async def chat(self, request: web.Request) -> web.Response:
         """V14: staff read all of it, before, during and after."""

@@ -82,7 +82,7 @@ class Site:
             if request.method != "GET":
                 self.same_origin(request)
             return staff
-        fail("not-authenticated")
+        return fail("not-authenticated")
 
     async def staff_caller(self, request: web.Request, unit: str | None = None) -> Staff:
         """Staff, of the unit. Raises 403 for others."""
@@ -111,9 +111,8 @@ async def body(request: web.Request, model: type[Any]) -> Any:
 
 
 def as_json(content: Any, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status, body=orjson.dumps(content, option=orjson.OPT_UTC_Z), content_type="application/json", headers={"Cache-Control": "no-store"}
-    )  # fmt: skip
+    text = orjson.dumps(content, option=orjson.OPT_UTC_Z)
+    return web.Response(status=status, body=text, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def as_page(text: str, status: int = 200) -> web.Response:

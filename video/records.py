@@ -10,7 +10,7 @@ from schemas.cloudevents import Envelope, headers_for, sequence_of, time_text, u
 from schemas.errors import Malformed
 from schemas.events import decode
 from schemas.outbound import AccessLogged, RoomChanged, SessionChanged
-from video.rooms.model import Happened, Kind, Role, Room, RoomState, SessionState
+from video.rooms.model import Happened, Room, SessionState
 
 ROOMS: Final = "video.rooms.v1"
 SESSIONS: Final = "video.sessions.v1"
@@ -33,7 +33,7 @@ def room_of(envelope: Envelope, data: bytes) -> Room:
     fields = {name: value for name, value in _object(data).items() if name in RoomChanged.model_fields}
     event = cast(RoomChanged, decode(RoomChanged.TYPE, orjson.dumps(fields)))
     return Room(
-        event.room_id, cast(Kind, event.kind), cast(RoomState, event.state), event.unit, event.resource, event.active_at, event.opens_at,
+        event.room_id, event.kind, event.state, event.unit, event.resource, event.active_at, event.opens_at,
         event.closes_at, event.booking_ids, event.reason, int(envelope.sequence or 0), envelope.partitionkey or "",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ def session_of(envelope: Envelope, data: bytes) -> tuple[str, Happened] | None:
         return None
     event = cast(SessionChanged, decode(SessionChanged.TYPE, orjson.dumps(fields)))
     number = int(envelope.sequence or 0)
-    return event.room_id, Happened(number, event.state, event.at, event.participant, cast("Role | None", event.role))
+    return event.room_id, Happened(number, event.state, event.at, event.participant, event.role)
 
 
 def session_record(room: Room, happened: Happened) -> Record:

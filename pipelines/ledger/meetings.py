@@ -8,7 +8,7 @@ from uuid import UUID
 
 from asyncpg import Pool
 
-from pipelines.rules.model import BookingStatus
+from pipelines.rules.model import AccountState, BookingStatus
 
 
 class Booked(NamedTuple):
@@ -31,7 +31,21 @@ _BOOKED: Final = """
        AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL
      ORDER BY b.start, b.booking_id
 """
-_CURRENT: Final = "SELECT coalesce((SELECT current FROM aliases WHERE old = $1), $1)"
+_PERSON: Final = """
+    SELECT p.person, p.pid, coalesce(p.name, ''), a.phone
+      FROM persons p LEFT JOIN accounts a ON a.person = p.person
+     WHERE p.person = coalesce((SELECT current FROM aliases WHERE old = $1), $1)
+       AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL AND (a.state IS NULL OR a.state <> $2)
+"""
+
+
+class Named(NamedTuple):
+    """A person under the current number (P4)."""
+
+    person: UUID
+    pid: str
+    name: str
+    phone: str | None
 
 
 async def patients_of(pool: Pool[Any], room: UUID) -> list[Booked]:
@@ -39,7 +53,7 @@ async def patients_of(pool: Pool[Any], room: UUID) -> list[Booked]:
     return [Booked(*row) for row in await pool.fetch(_BOOKED, room, int(BookingStatus.CANCELLED))]
 
 
-async def current_person(pool: Pool[Any], person: UUID) -> UUID:
-    """The number somebody is handled as (P4)."""
-    current: UUID = await pool.fetchval(_CURRENT, person)
-    return current
+async def person_of(pool: Pool[Any], person: UUID) -> Named | None:
+    """Who may come to a meeting and be invited to one; None for the unknown, protected, dead or blocked (N3)."""
+    found = await pool.fetchrow(_PERSON, person, int(AccountState.BLOCKED))
+    return Named(*found) if found is not None else None

@@ -173,7 +173,7 @@ class PagesDoor:
         return as_page(views.code_door())
 
     async def guest_door(self, request: web.Request) -> web.Response:
-        return as_page(views.guest_door(_code(request), e_id=True, usable=True))
+        return as_page(views.guest_door(_code(request), e_id=True))
 
     async def guest_login(self, request: web.Request) -> web.Response:
         """Name and one-time code. A wrong meeting code and a wrong one-time code answer the same."""
@@ -205,7 +205,8 @@ class PagesDoor:
         now = self._now()
         for meeting in self._desk.meetings.values():
             room = meeting.room
-            if room.state not in ("void", "closed") and now < room.closes_at and meeting_code(self._secret, room.room_id, room.opens_at) == code:
+            stands = room.state not in ("void", "closed") and now < room.closes_at
+            if stands and meeting_code(self._secret, room.room_id, room.opens_at) == code:
                 return meeting
         return None
 

@@ -12,7 +12,9 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
-def page(title: str, main: str, *, script: str | None = None, data: dict[str, str] | None = None, staff: str = "", wide: bool = False) -> str:
+def page(
+    title: str, main: str, *, script: str | None = None, data: dict[str, str] | None = None, staff: str = "", wide: bool = False
+) -> str:
     """A document. `script` is a module of /static; `data` becomes data attributes of its body, which the script reads."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in (data or {}).items())
     module = f'<script type="module" src="/static/{script}"></script>' if script else ""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Any, Final
 
+from video.pages.icons import icon, sprite
 from video.pages.markup import clock, day, page, when
 from video.rooms.model import Meeting
 
@@ -87,26 +88,45 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
       <textarea id="chat-text" rows="2" maxlength="2000" required></textarea><button type="submit">Skicka</button></form></div>
     <div id="panel-settings" hidden><h2 tabindex="-1">Inställningar</h2><div id="settings-place"></div></div>
   </aside></div>
-  <div id="bar" role="toolbar" aria-label="Mötets funktioner">
-    <button type="button" id="mute" aria-pressed="false"><span aria-hidden="true">🎤</span><b>Mikrofon på</b></button>
-    <button type="button" id="camera" aria-pressed="false"><span aria-hidden="true">🎥</span><b>Kamera på</b></button>
-    <button type="button" id="screen" aria-pressed="false"><span aria-hidden="true">🖥️</span><b>Dela skärm</b></button>
-    <button type="button" id="hand" aria-pressed="false"><span aria-hidden="true">✋</span><b>Räck upp handen</b></button>
-    <label class="pick"><span aria-hidden="true">▦</span><b>Visningsläge</b><select id="layout" aria-label="Visningsläge">
-      <option value="gallery">Gallerivy</option><option value="dual">Dubbelvy</option><option value="focus">Fokusvy</option></select></label>
-    <button type="button" id="show-people" aria-expanded="false" aria-controls="side"><span aria-hidden="true">👥</span><b>Deltagare</b><i id="count"></i></button>
-    <button type="button" id="show-chat" aria-expanded="false" aria-controls="side"><span aria-hidden="true">💬</span><b>Chatt</b><i id="unread"></i></button>
-    <button type="button" id="show-settings" aria-expanded="false" aria-controls="side"><span aria-hidden="true">⚙️</span><b>Inställningar</b></button>
-    {'<button type="button" id="end" class="quiet"><span aria-hidden="true">⏹</span><b>Avsluta för alla</b></button>' if role == 'staff' else ''}
-    <button type="button" id="leave" class="bad"><span aria-hidden="true">✖</span><b>Lämna</b></button>
-  </div>
+  <div id="bar" role="toolbar" aria-label="Mötets funktioner">{_bar(role)}</div>
   <div id="sounds" hidden></div>
 </section>
-<dialog id="details"><h2 id="details-title"></h2><div id="details-body"></div><button type="button" id="details-close" class="quiet">Stäng</button></dialog>
+<dialog id="details" aria-labelledby="details-title"><h2 id="details-title"></h2><div id="details-body"></div>
+<button type="button" id="details-close" class="quiet">Stäng</button></dialog>{sprite()}
 """, script="meeting.js", data={"room": room_id, "role": role, "name": name, "blur": "yes" if blur else "no"}, wide=True)  # fmt: skip
 
 
-def guest_door(code: str, *, e_id: bool, usable: bool) -> str:
+_LAYOUTS: Final = (("gallery", "Gallerivy"), ("dual", "Dubbelvy"), ("focus", "Fokusvy"))
+_TOOLS: Final = (
+    ("mute", "mic", "Mikrofon på", 'aria-pressed="false"'),
+    ("camera", "camera", "Kamera på", 'aria-pressed="false"'),
+    ("screen", "screen", "Dela skärm", 'aria-pressed="false"'),
+    ("hand", "hand", "Räck upp handen", 'aria-pressed="false"'),
+    ("layout", "layout", "Visningsläge", ""),
+    ("show-people", "people", "Deltagare", 'aria-expanded="false" aria-controls="side"'),
+    ("show-chat", "chat", "Chatt", 'aria-expanded="false" aria-controls="side"'),
+    ("show-settings", "settings", "Inställningar", 'aria-expanded="false" aria-controls="side"'),
+    ("end", "end", "Avsluta för alla", ""),
+    ("leave", "leave", "Lämna", 'class="bad"'),
+)
+"""The bar, in its order: id, icon, word, attributes."""
+_COUNTS: Final = {"show-people": "count", "show-chat": "unread"}
+
+
+def _bar(role: str) -> str:
+    made = []
+    for name, drawn, word, attributes in _TOOLS:
+        if name == "layout":
+            options = "".join(f'<option value="{value}">{text}</option>' for value, text in _LAYOUTS)
+            select = f'<select id="layout" aria-label="{word}">{options}</select>'
+            made.append(f'<span class="pick">{icon(drawn)}<b aria-hidden="true">{word}</b>{select}</span>')
+        elif name != "end" or role == "staff":
+            count = f'<i id="{_COUNTS[name]}"></i>' if name in _COUNTS else ""
+            made.append(f'<button type="button" id="{name}" {attributes}>{icon(drawn)}<b>{word}</b>{count}</button>')
+    return "".join(made)
+
+
+def guest_door(code: str, *, e_id: bool) -> str:
     """Mötesportalen (V9). Nothing of the meeting: not its time, not whose it is, and not whether the code is right."""
     e_id_way = (
         f'<h2>E-legitimation</h2><p><a class="button" href="/login?next=/m/{escape(code)}&amp;as=guest">Logga in med e-legitimation</a></p>'
@@ -128,17 +148,20 @@ def guest_door(code: str, *, e_id: bool, usable: bool) -> str:
 def code_door() -> str:
     """/m: somebody has the meeting code and no link."""
     return page("Mötesportalen", """<h1>Mötesportalen</h1><p>Ange möteskoden som står i din inbjudan.</p>
-<form id="meeting-form"><p><label for="code">Möteskod</label><input id="code" name="code" required maxlength="20" autocapitalize="characters"
- autocomplete="off" spellcheck="false"></p><button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
+<form id="meeting-form">
+<p><label for="code">Möteskod</label><input id="code" name="code" required maxlength="20"
+ autocapitalize="characters" autocomplete="off" spellcheck="false"></p>
+<button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
 
 
 def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Meeting], now: datetime) -> str:
     """Dagens möten: the unit's rooms today, in the order they begin."""
     rows = "".join(_row(each, now) for each in meetings)
     table = (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Dagens möten"><table><thead><tr><th scope="col">Tid</th>'
-        '<th scope="col">Typ</th><th scope="col">Resurs</th><th scope="col">Läge</th><th scope="col"><span class="hidden">Åtgärder</span></th></tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        '<table role="table" aria-label="Dagens möten"><thead role="rowgroup"><tr role="row">'
+        + "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in ("Tid", "Typ", "Resurs", "Läge"))
+        + '<th role="columnheader" scope="col"><span class="hidden">Åtgärder</span></th></tr></thead>'
+        + f'<tbody role="rowgroup">{rows}</tbody></table>'
         if rows
         else '<p class="empty">Inga videomöten i dag.</p>'
     )
@@ -204,10 +227,10 @@ def _row(meeting: Meeting, now: datetime) -> str:
     live = room.state not in ("void", "closed")
     invite = f'<button type="button" class="quiet invite" data-room="{escape(room.room_id)}">Bjud in</button>' if live else ""
     who = f'<button type="button" class="quiet who" data-room="{escape(room.room_id)}">Deltagare</button>'
-    return (
-        f"<tr><td>{clock(start)}–{clock(end)}</td><td>{KINDS[room.kind]}</td><td>{escape(room.resource)}</td><td>{escape(says)}</td>"
-        f'<td><div class="row">{link}{invite}{who}</div></td></tr>'
-    )
+    acts = f'<div class="row">{link}{invite}{who}</div>'
+    cells = (f"{clock(start)}–{clock(end)}", KINDS[room.kind], escape(room.resource), escape(says), acts)
+    row = "".join(f'<td role="cell">{cell}</td>' for cell in cells)
+    return f'<tr role="row">{row}</tr>'
 
 
 def margin_of(kind: str) -> timedelta:

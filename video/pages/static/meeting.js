@@ -3,7 +3,7 @@ import { Devices } from "./devices.js";
 import { Line } from "./line.js";
 import { Media } from "./media.js";
 import { SLOTS, Tiles } from "./tiles.js";
-import { $, AGAIN, REASONS, clock, element } from "./words.js";
+import { $, AGAIN, REASONS, clock, element, icon } from "./words.js";
 
 const { room, role } = document.body.dataset;
 const devices = new Devices();
@@ -296,9 +296,9 @@ function panels() {
         element("button", { type: "button", "aria-label": `Släpp in ${each.name}`, onclick: () => line.say("admit", { pid: each.pid }) }, "Släpp in"),
         element("button", { type: "button", class: "quiet", "aria-label": `Neka ${each.name}`, onclick: () => line.say("deny", { pid: each.pid }) }, "Neka")))))) : "");
   $("people").replaceChildren(...state.people.map((each) => element("li", {},
-    element("span", { class: each.hand ? "hand" : "" }, `${each.hand ? "✋ " : ""}${each.audio ? "" : "🔇 "}${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}`,
+    element("span", { class: each.hand ? "hand" : "" }, each.hand ? icon("hand") : "", `${each.audio ? "" : "(mikrofon av) "}${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}`,
       each.phone ? element("a", { href: `tel:${each.phone}`, class: "phone" }, `Ring ${each.phone}`) : ""),
-    element("button", { type: "button", class: "quiet", "aria-label": `Alternativ för ${each.name}`, onclick: () => menu(each.pid, `${each.pid}/camera`) }, "⋯"))));
+    element("button", { type: "button", class: "quiet", "aria-label": `Alternativ för ${each.name}`, onclick: () => menu(each.pid, `${each.pid}/camera`) }, icon("more")))));
   const gone = state.gone ?? [];
   $("gone").replaceChildren(gone.length ? element("section", {}, element("h3", {}, "Har lämnat"),
     element("ul", {}, ...gone.map((each) => element("li", {}, `${each.name || "Namn saknas"}, kl. ${clock(each.at)}`)))) : "");

@@ -1,5 +1,5 @@
 // The pictures on the stage: one tile a person, one more for a shared screen; three layouts; what of them is asked of the bridge.
-import { element } from "./words.js";
+import { element, icon } from "./words.js";
 
 const SHOWN_MAX = matchMedia("(max-width: 45rem)").matches ? 4 : 9;
 export const SLOTS = SHOWN_MAX + 1; // and one for a screen
@@ -60,6 +60,7 @@ export class Tiles {
     if (layout === "dual") shown = all.filter((key) => key !== `${this.me}/camera`).concat(`${this.me}/camera`).slice(0, 2);
     this.place.dataset.layout = layout;
     this.place.dataset.count = shown.length;
+    this.place.style.setProperty("--rows", Math.max(1, shown.length - 1));
     for (const [key, tile] of this.tiles) if (!shown.includes(key)) { tile.remove(); this.tiles.delete(key); }
     shown.forEach((key, i) => {
       const tile = this.tiles.get(key) ?? this.make(key);
@@ -83,7 +84,7 @@ export class Tiles {
     video.muted = true;
     const tile = element("div", { class: `tile ${source}`, role: "listitem" }, video,
       element("p", { class: "face", "aria-hidden": "true" }), element("p", { class: "veil" }), element("p", { class: "name" }),
-      element("button", { type: "button", class: "more", onclick: () => this.menu(pid, key) }, "⋯"));
+      element("button", { type: "button", class: "more", onclick: () => this.menu(pid, key) }, icon("more")));
     tile.ondblclick = () => this.pin(key);
     this.tiles.set(key, tile);
     return tile;
@@ -99,7 +100,10 @@ export class Tiles {
       const title = person.title ? `, ${person.title}` : "";
       tile.classList.toggle("hand", person.hand && source === "camera");
       tile.classList.toggle("speaks", this.speaking.includes(pid) && source === "camera");
-      tile.querySelector(".name").textContent = source === "screen" ? `${name} delar skärm` : `${person.hand ? "✋ " : ""}${person.audio ? "" : "🔇 "}${who}${title}`;
+      const signs = source === "screen" ? [] : [this.pins.includes(key) && "pin", person.hand && "hand", !person.audio && "mic"].filter(Boolean);
+      const text = source === "screen" ? `${name} delar skärm` : `${who}${title}`;
+      const label = tile.querySelector(".name");
+      if (label.dataset.now !== signs + text) { label.dataset.now = signs + text; label.replaceChildren(...signs.map((sign) => { const made = icon(sign); if (sign === "mic") made.classList.add("struck"); return made; }), element("span", {}, text)); }
       tile.querySelector(".face").textContent = name.split(" ").map((w) => w[0]).slice(0, 2).join("").toUpperCase();
       const off = source === "camera" && !person.camera;
       const weak = this.paused.has(pid) && !off && source === "camera";

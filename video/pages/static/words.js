@@ -50,3 +50,14 @@ export async function post(path, content) {
   try { body = await answer.json(); } catch { /* no body */ }
   return { ok: answer.ok, status: answer.status, body };
 }
+
+/** An icon of the page's sprite. */
+export function icon(name) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  made.setAttribute("class", "icon");
+  made.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  made.append(use);
+  return made;
+}
