@@ -92,12 +92,17 @@ class Site:
         return caller
 
 
+class Refusal(Exception):
+    """A request that is answered by a problem document (RFC 9457)."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.type.name)
+        self.problem = problem
+
+
 def fail(problem: str, detail: str = "") -> NoReturn:
-    """End a request with a problem document (RFC 9457)."""
-    told = Problem.of(problem, detail)
-    error = web.HTTPException(headers={"Content-Type": PROBLEM_JSON}, body=told.to_json())
-    error.set_status(told.status)
-    raise error
+    """End a request with a problem of the catalogue."""
+    raise Refusal(Problem.of(problem, detail))
 
 
 async def body(request: web.Request, model: type[Any]) -> Any:
@@ -128,6 +133,9 @@ def hardened(site: Site, issuer: str) -> Any:
     async def harden(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         try:
             response = await handler(request)
+        except Refusal as refused:
+            problem = refused.problem
+            response = web.Response(status=problem.status, body=problem.to_json(), headers={"Content-Type": PROBLEM_JSON})
         except web.HTTPException as told:
             response = told
         if not response.prepared:

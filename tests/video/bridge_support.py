@@ -73,10 +73,13 @@ class World:
     now: datetime
     http: aiohttp.ClientSession
 
-    def room(self, room_id: str = "room-1", *patients: str, kind: Any = "single", state: Any = "active", starts: int = 10, **more: Any) -> Room:
+    def room(
+        self, room_id: str = "room-1", *patients: str, kind: Any = "single", state: Any = "active", starts: int = 10, **more: Any
+    ) -> Room:
         """A room that begins so many minutes from now, heard of."""
         start = self.now + timedelta(minutes=starts)
-        given = {"active_at": self.now - timedelta(days=1), "opens_at": start - timedelta(minutes=30), "closes_at": start + timedelta(minutes=60)}
+        opens_at, closes_at = start - timedelta(minutes=30), start + timedelta(minutes=60)
+        given = {"active_at": self.now - timedelta(days=1), "opens_at": opens_at, "closes_at": closes_at}
         room = Room(room_id, kind, state, more.pop("unit", UNIT), "Läkare 7", **(given | more))
         if patients:
             self.ledger.rooms[room_id] = list(patients)
@@ -157,11 +160,16 @@ class Client:
         return closed
 
     async def say(self, kind: str, **content: Any) -> dict[str, Any]:
-        """Say it; the answer."""
+        """Say it; the answer, or that the line was closed upon it."""
         self.id += 1
         number = self.id
         await self.ws.send_json({"v": 1, "id": number, "type": kind, **content})
-        answer: dict[str, Any] = await self.until(lambda: next((m for m in self.heard if m.get("re") == number), None))
+
+        def find() -> dict[str, Any] | None:
+            answer = next((m for m in self.heard if m.get("re") == number), None)
+            return answer or ({"type": "closed"} if self.close else None)
+
+        answer: dict[str, Any] = await self.until(find)
         return answer
 
     async def hears(self, kind: str, **content: Any) -> dict[str, Any]:
@@ -212,8 +220,8 @@ async def world(make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path
             holder: list[World] = []
             bridge = Bridge(
                 Ports(
-                    make_plane, ledger, load({}).policy, NullMeter(), lambda: holder[0].now, records.append, SECRET, url, issuer, "hub", jwks,
-                    "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
+                    make_plane, ledger, load({}).policy, NullMeter(), lambda: holder[0].now, records.append, SECRET, url, issuer, "hub",
+                    jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
                 )
             )  # fmt: skip
             holder.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http))

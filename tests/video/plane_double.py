@@ -62,6 +62,5 @@ class PlaneDouble:
         mine = self.peers.get(listener)
         if mine is None or not mine.subscribed:
             return set()
-        return {
-            pid for pid, other in self.peers.items() if pid != listener and other.room == mine.room and other.published and "audio" not in other.muted
-        }  # fmt: skip
+        others = {pid: other for pid, other in self.peers.items() if pid != listener and other.room == mine.room}
+        return {pid for pid, other in others.items() if other.published and "audio" not in other.muted}

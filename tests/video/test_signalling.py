@@ -116,7 +116,7 @@ async def test_a_line_that_comes_back_keeps_the_media_and_gets_the_chat_it_misse
 
 
 async def test_a_message_that_comes_twice_is_done_once(w: World) -> None:
-    lisa, pat = await visit(w)
+    lisa, _ = await visit(w)
     for _ in range(2):
         await lisa.ws.send_json({"v": 1, "id": 50, "type": "chat", "text": "en gång"})
     lisa.id = 50
@@ -140,7 +140,9 @@ async def test_what_a_patient_may_not_do_is_refused_with_a_reason(w: World, kind
     assert (await pat.say(kind, **content))["reason"] == reason
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"v":1,"id":1,"type":"nothing"}', '{"v":2,"id":9,"type":"ping"}', '{"v":1,"id":9,"type":"hand","up":1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"v":1,"id":1,"type":"nothing"}', '{"v":2,"id":9,"type":"ping"}', '{"v":1,"id":9,"type":"hand","up":1}']
+)
 async def test_garbage_is_malformed_and_the_line_goes_on(w: World, text: str) -> None:
     _, pat = await visit(w)
     await pat.ws.send_str(text)
@@ -162,7 +164,7 @@ async def test_a_line_that_says_too_much_is_slowed(w: World) -> None:
 
 
 async def test_nobody_is_wanted_across_rooms(w: World) -> None:
-    lisa, _ = await visit(w)
+    await visit(w)
     other = w.room("room-2")
     eve = await w.line("eve", "staff", other)
     await eve.say("hello")
@@ -186,7 +188,9 @@ async def test_a_token_is_good_once_for_its_room_and_for_a_minute(w: World) -> N
 async def test_a_script_of_another_site_gets_no_line(w: World) -> None:
     room = w.room()
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await w.http.ws_connect(f"{w.url}/ws", params={"token": w.token("pat", "patient", room)}, headers={"Origin": "https://evil.example"})
+        await w.http.ws_connect(
+            f"{w.url}/ws", params={"token": w.token("pat", "patient", room)}, headers={"Origin": "https://evil.example"}
+        )
     assert refused.value.status == 403
 
 

@@ -93,7 +93,7 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
 </section>
 <dialog id="details" aria-labelledby="details-title"><h2 id="details-title"></h2><div id="details-body"></div>
 <button type="button" id="details-close" class="quiet">Stäng</button></dialog>{sprite()}
-""", script="meeting.js", data={"room": room_id, "role": role, "name": name, "blur": "yes" if blur else "no"}, wide=True)  # fmt: skip
+""", script="meeting.js", data={"room": room_id, "role": role, "name": name}, staff=staff, wide=True)  # fmt: skip
 
 
 _LAYOUTS: Final = (("gallery", "Gallerivy"), ("dual", "Dubbelvy"), ("focus", "Fokusvy"))
@@ -102,10 +102,10 @@ _TOOLS: Final = (
     ("camera", "camera", "Kamera på", 'aria-pressed="false"'),
     ("screen", "screen", "Dela skärm", 'aria-pressed="false"'),
     ("hand", "hand", "Räck upp handen", 'aria-pressed="false"'),
-    ("layout", "layout", "Visningsläge", ""),
+    ("layout", "layout", "Visnings&shy;läge", ""),
     ("show-people", "people", "Deltagare", 'aria-expanded="false" aria-controls="side"'),
     ("show-chat", "chat", "Chatt", 'aria-expanded="false" aria-controls="side"'),
-    ("show-settings", "settings", "Inställningar", 'aria-expanded="false" aria-controls="side"'),
+    ("show-settings", "settings", "Inställ&shy;ningar", 'aria-expanded="false" aria-controls="side"'),
     ("end", "end", "Avsluta för alla", ""),
     ("leave", "leave", "Lämna", 'class="bad"'),
 )
@@ -118,7 +118,7 @@ def _bar(role: str) -> str:
     for name, drawn, word, attributes in _TOOLS:
         if name == "layout":
             options = "".join(f'<option value="{value}">{text}</option>' for value, text in _LAYOUTS)
-            select = f'<select id="layout" aria-label="{word}">{options}</select>'
+            select = f'<select id="layout" aria-label="Visningsläge">{options}</select>'
             made.append(f'<span class="pick">{icon(drawn)}<b aria-hidden="true">{word}</b>{select}</span>')
         elif name != "end" or role == "staff":
             count = f'<i id="{_COUNTS[name]}"></i>' if name in _COUNTS else ""

@@ -292,5 +292,3 @@ class Desk:
 
 def _again(meeting: Meeting, happened: Happened, since: datetime) -> Meeting:
     return replayed(meeting, happened.state, happened.pid, happened.role, happened.at, happened.number, since)
-
-

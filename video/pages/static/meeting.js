@@ -113,7 +113,7 @@ function wait({ you, window: { opens_at, closes_at }, now }) {
   const opens = new Date(opens_at) > new Date(now);
   $("wait-title").textContent = you.place === "lobby" ? "Du är i lobbyn" : "Väntrum";
   says(you.place === "lobby"
-    ? "Vårdpersonalen har fått veta att du är här. Du släpps in när mötet har börjat."
+    ? "Vänta här. Vårdpersonalen släpper in dig i mötet."
     : opens ? `Mötet öppnar kl. ${clock(opens_at)}. Du kommer in när vårdpersonalen öppnar mötet.`
       : `Mötet öppnas av vårdpersonalen. Du kommer in av dig själv. Det går att ansluta till kl. ${clock(closes_at)}.`);
 }
