@@ -58,7 +58,7 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
   </div>
   {title_field}
   <p id="check-fault" class="error" role="alert"></p>
-  <button type="button" id="connect" class="big">Anslut</button>
+  <button type="button" id="connect" class="big" disabled>Anslut</button>
 </section>
 <section id="wait" hidden aria-labelledby="wait-title">
   <h1 id="wait-title" tabindex="-1">Väntrum</h1>
@@ -84,7 +84,7 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
     <div id="panel-people" hidden><h2 tabindex="-1">Deltagare</h2><div id="lobby"></div><ul id="people"></ul><div id="gone"></div></div>
     <div id="panel-chat" hidden><h2 tabindex="-1">Chatt</h2>
       <ol id="lines" aria-live="polite" aria-relevant="additions"></ol>
-      <form id="chat-form"><label for="chat-text">Skriv ett meddelande</label>
+      <form id="chat-form" method="post"><label for="chat-text">Skriv ett meddelande</label>
       <textarea id="chat-text" rows="2" maxlength="2000" required></textarea><button type="submit">Skicka</button></form></div>
     <div id="panel-settings" hidden><h2 tabindex="-1">Inställningar</h2><div id="settings-place"></div></div>
   </aside></div>
@@ -135,7 +135,7 @@ def guest_door(code: str, *, e_id: bool) -> str:
     )
     form = f"""{e_id_way}
 <h2>Engångskod</h2><p>Koden har sex siffror och gäller i 10 minuter. Du får den av vårdpersonalen som bjöd in dig.</p>
-<form id="code-form"><p><label for="name">Ditt namn</label><input id="name" name="name" required maxlength="80" autocomplete="name"></p>
+<form id="code-form" method="post"><p><label for="name">Ditt namn</label><input id="name" name="name" required maxlength="80" autocomplete="name"></p>
 <p><label for="one-time">Engångskod</label><input id="one-time" name="one-time" required inputmode="numeric" pattern="[0-9]{{6}}"
  maxlength="6" autocomplete="one-time-code"></p><p id="fault" class="error" role="alert"></p>
 <button type="submit">Logga in</button></form>"""
@@ -148,7 +148,7 @@ def guest_door(code: str, *, e_id: bool) -> str:
 def code_door() -> str:
     """/m: somebody has the meeting code and no link."""
     return page("Mötesportalen", """<h1>Mötesportalen</h1><p>Ange möteskoden som står i din inbjudan.</p>
-<form id="meeting-form">
+<form id="meeting-form" method="post">
 <p><label for="code">Möteskod</label><input id="code" name="code" required maxlength="20"
  autocapitalize="characters" autocomplete="off" spellcheck="false"></p>
 <button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
@@ -171,7 +171,7 @@ def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequ
 <form method="get" action="/"><label for="unit">Vårdenhet</label><div class="row"><select id="unit" name="unit">{options}</select>
 <button type="submit" class="quiet">Visa</button></div></form>
 {table}
-<details><summary>Ny videokonferens</summary><form id="conference">
+<details><summary>Ny videokonferens</summary><form id="conference" method="post">
 <p><label for="subject">Ämne</label><input id="subject" required maxlength="100" aria-describedby="subject-note">
 <span id="subject-note" class="note">Ämnesraden ska inte innehålla några personuppgifter.</span></p>
 <div class="choices"><p><label for="date">Datum</label><input id="date" type="date" required value="{when(start)[:10]}"></p>

@@ -351,4 +351,4 @@ function quality({ loss_up, loss_down, rtt_s }) {
 
 addEventListener("beforeunload", () => { line?.closed || (line && (line.closed = true)); });
 globalThis.meeting = { get state() { return state; }, get media() { return media; }, get line() { return line; }, get tiles() { return tiles; }, devices, sends };
-check();
+check().finally(() => { $("connect").disabled = false; });
