@@ -134,7 +134,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     meter, clock = PrometheusMeter(PART), Clock(settings.clock_file)
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
     access = KafkaAccess(settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls())
-    publishing = Publishing()
+    publishing, ready = Publishing(), asyncio.Event()
     people = LedgerPeople(settings, keys, publishing, clock)
     host = LOOPBACK if settings.sandbox.enabled else EVERYWHERE
     plane: ForwardingPlane | None = None
@@ -163,11 +163,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             make_plane, people, settings.policy, meter, clock.now, publishing.put, secret(settings.secrets_dir, PART), settings.video_url,
             settings.oidc_issuer, settings.auth.audience, jwks, settings.video.client_id, _read(settings.video.client_secret_file),
             (local,) if local else (), settings.video.turn_urls, _read(settings.video.turn_secret_file), blur.found(settings.cache_dir),
+            ready.is_set,
         )
     )  # fmt: skip
     assert plane is not None
-    hearing = Hearing(bridge.desk, access.client_arguments())
-    add_health(bridge.app, meter, PART, hearing.ready.is_set)
+    hearing = Hearing(bridge.desk, access.client_arguments(), ready)
+    add_health(bridge.app, meter, PART, ready.is_set)
     runner = web.AppRunner(bridge.app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
     await plane.start()

@@ -50,6 +50,8 @@ class Ports:
     turn_urls: tuple[str, ...] = ()
     turn_secret: str = ""
     blur: Path | None = None
+    ready: Callable[[], bool] = lambda: True
+    """Whether all rooms there are have been heard of."""
 
 
 class Bridge:
@@ -71,7 +73,7 @@ class Bridge:
             self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish, ports.blur
         )  # fmt: skip
         self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, ports.turn_urls, ports.turn_secret)
-        self.app = web.Application(middlewares=[hardened(site, ports.issuer)], client_max_size=BODY_BYTES_MAX)
+        self.app = web.Application(middlewares=[hardened(site, ports.issuer, ports.ready)], client_max_size=BODY_BYTES_MAX)
         self.rooms.add_to(self.app)
         self.pages.add_to(self.app)
         self.app.router.add_get("/ws", self.socket.get)

@@ -124,18 +124,25 @@ def as_page(text: str, status: int = 200) -> web.Response:
     return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers={"Cache-Control": "no-store"})
 
 
-def hardened(site: Site, issuer: str) -> Any:
-    """The headers of every answer, and problem documents for what aiohttp itself refuses."""
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/static/")
+
+
+def hardened(site: Site, issuer: str, ready: Callable[[], bool]) -> Any:
+    """The headers of every answer, and problem documents for refusals. Before the rooms are known nobody is told that theirs is not."""
     parts = urlsplit(issuer)
     policy = CSP.format(socket=site.socket, issuer=f"{parts.scheme}://{parts.netloc}" if issuer else "").strip()
 
     @web.middleware
     async def harden(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         try:
+            if not ready() and not request.path.startswith(OPEN_PATHS):
+                fail("unavailable")
             response = await handler(request)
         except Refusal as refused:
             problem = refused.problem
             response = web.Response(status=problem.status, body=problem.to_json(), headers={"Content-Type": PROBLEM_JSON})
+            if problem.status == 503:
+                response.headers["Retry-After"] = "1"
         except web.HTTPException as told:
             response = told
         if not response.prepared:

@@ -5,7 +5,7 @@ what was there at the start has been read. After the start, sessions are the bri
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -26,9 +26,8 @@ _log = structlog.get_logger()
 class Hearing:
     """The reading task."""
 
-    def __init__(self, desk: Desk, access: Mapping[str, Any], changed: Callable[[], None] = lambda: None) -> None:
-        self._desk, self._access, self._changed = desk, access, changed
-        self.ready = asyncio.Event()
+    def __init__(self, desk: Desk, access: Mapping[str, Any], ready: asyncio.Event) -> None:
+        self._desk, self._access, self.ready = desk, access, ready
         self.unreadable = 0
 
     async def run(self) -> None:
@@ -70,7 +69,6 @@ class Hearing:
         for partition, records in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=RECORDS_MAX)).items():
             for record in records:
                 self._hear(partition.topic, record)
-            self._changed()
 
     def _hear(self, topic: str, record: Any) -> None:
         if record.value is None:

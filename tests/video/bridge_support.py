@@ -72,6 +72,7 @@ class World:
     records: list[Record]
     now: datetime
     http: aiohttp.ClientSession
+    ready: bool = True
 
     def room(
         self, room_id: str = "room-1", *patients: str, kind: Any = "single", state: Any = "active", starts: int = 10, **more: Any
@@ -222,6 +223,7 @@ async def world(make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path
                 Ports(
                     make_plane, ledger, load({}).policy, NullMeter(), lambda: holder[0].now, records.append, SECRET, url, issuer, "hub",
                     jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
+                    ready=lambda: holder[0].ready,
                 )
             )  # fmt: skip
             holder.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http))

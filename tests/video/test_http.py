@@ -223,6 +223,13 @@ async def test_staff_log_in_and_see_their_unit_and_a_patients_gate_tells_nothing
             assert answer.status == 200
 
 
+async def test_a_bridge_that_does_not_know_its_rooms_yet_sends_nobody_away_for_good(w: World) -> None:
+    w.ready = False
+    for method, path in (("POST", "/meet/room-1/token"), ("GET", "/ws"), ("POST", "/api/rooms/room-1/join")):
+        assert (await w.api(method, path, Origin=w.url))[0] == 503
+    assert (await w.api("GET", "/static/line.js"))[0] == 200
+
+
 async def test_an_operator_is_no_staff(w: World) -> None:
     async with await browser(w, "olle") as olle, olle.get(f"{w.url}/", allow_redirects=False) as page:
         assert page.status == 303 and page.headers["Location"].startswith("/login")

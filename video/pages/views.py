@@ -135,7 +135,8 @@ def guest_door(code: str, *, e_id: bool) -> str:
     )
     form = f"""{e_id_way}
 <h2>Engångskod</h2><p>Koden har sex siffror och gäller i 10 minuter. Du får den av vårdpersonalen som bjöd in dig.</p>
-<form id="code-form" method="post"><p><label for="name">Ditt namn</label><input id="name" name="name" required maxlength="80" autocomplete="name"></p>
+<form id="code-form" method="post"><p><label for="name">Ditt namn</label><input id="name" name="name" required
+ maxlength="80" autocomplete="name"></p>
 <p><label for="one-time">Engångskod</label><input id="one-time" name="one-time" required inputmode="numeric" pattern="[0-9]{{6}}"
  maxlength="6" autocomplete="one-time-code"></p><p id="fault" class="error" role="alert"></p>
 <button type="submit">Logga in</button></form>"""
