@@ -108,6 +108,7 @@ async def test_a_line_that_comes_back_keeps_the_media_and_gets_the_chat_it_misse
     await again.say("hello", resume=True, last_chat=1)
     assert [line["text"] for line in (await again.hears("history"))["lines"]] == ["Hör du mig?"]
     assert w.plane.peers["pat"] is before, "the media was not cut"
+    assert not [m for m in again.heard if m["type"] == "fresh"]
     assert len(w.said("left")) == 0
     anew = await w.line("pat", "patient", w.bridge.desk.meetings["room-1"].room)
     await anew.say("hello")
@@ -217,8 +218,9 @@ async def test_a_bridge_that_starts_again_lets_people_back_without_staff(w: Worl
                 next_bridge.bridge.desk.hear_session(*session)
         room = next_bridge.room(opens_at=w.bridge.desk.meetings["room-1"].room.opens_at)
         pat = await next_bridge.line("pat", "patient", room)
-        await pat.say("hello")
+        await pat.say("hello", resume=True)
         await pat.state(lambda s: s["you"]["place"] == "inside")
+        assert "fresh" in [m["type"] for m in pat.heard], "the page is told that its connections lead nowhere"
         next_bridge.now += timedelta(seconds=40)
         await pat.state(lambda s: [p["pid"] for p in s.get("people", [])] == ["pat"])
         ids = [dict(r.headers)["ce_id"] for r in (*w.records, *next_bridge.records) if r.topic == "video.sessions.v1"]

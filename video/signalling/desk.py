@@ -258,6 +258,7 @@ class Desk:
             self._plane.leave(person.pid)
         self._plane.join(room_id, person.pid, video_slots=line.video_slots, audio_slots=AUDIO_SLOTS)
         self._in_plane.add(person.pid)
+        self._tell(person.pid, "fresh", {})  # whatever connections the page still holds lead nowhere
 
     def _media_down(self, pid: str) -> None:
         if pid in self._in_plane:

@@ -8,7 +8,7 @@ import { $, AGAIN, REASONS, clock, element, icon } from "./words.js";
 const { room, role } = document.body.dataset;
 const devices = new Devices();
 const sends = { audio: true, camera: true, screen: false };
-let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, lastChat = 0, unread = 0, panel = null, joined = false, micBefore;
+let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, lastChat = 0, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
 
 // --- device check ------------------------------------------------------------------------------------------------------------------
 
@@ -66,6 +66,7 @@ function connect() {
     on: {
       welcome: (message) => { me = message.pid; media && (media.servers = message.ice_servers); devices.servers = message.ice_servers; },
       state: (message) => seen(message),
+      fresh: () => media?.stop(),
       slots: ({ slots }) => { tiles?.slots(slots); },
       speaking: ({ pids }) => tiles?.speak(pids),
       paused: ({ pid, paused, own }) => {
@@ -85,12 +86,7 @@ function connect() {
 
 function lineState(how) {
   banner(how === "down" ? "Anslutningen bröts. Ansluter igen …" : "");
-  if (how === "up" && joined && media?.lives) {
-    tiles.asked = "";
-    line.say("sources", sends);
-    tiles.lay();
-    media.revive().catch(() => {});
-  }
+  cameBack = how === "up" && joined;
 }
 
 async function seen(message) {
@@ -99,6 +95,12 @@ async function seen(message) {
   me = message.you.pid;
   if (message.you.place !== "inside") return wait(message);
   if (!joined || !media?.lives) await join();
+  else if (cameBack) {
+    tiles.asked = "";
+    line.say("sources", sends);
+    media.revive().catch(() => {});
+  }
+  cameBack = false;
   const names = (list) => new Map((list ?? []).map((each) => [each.pid, each]));
   tell(names(before?.people), names(message.people), before);
   tiles.show(message.people);
