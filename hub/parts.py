@@ -79,6 +79,7 @@ def table(settings: Settings) -> tuple[Part, ...]:
         ),
         ours.part("timers", p.timers, "pipelines", "timers", "--slot", "0", needs=base),
         ours.part("register", p.register, "connectors.register", needs=base),
+        replace(ours.part("video", p.video, "video", needs=base), ports={"http": p.video, "media": p.media}),
     ]
     if settings.sandbox.enabled:
         parts.append(ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",)))
