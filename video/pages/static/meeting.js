@@ -6,6 +6,7 @@ import { SLOTS, Tiles } from "./tiles.js";
 import { $, AGAIN, REASONS, clock, element, icon } from "./words.js";
 
 const { room, role } = document.body.dataset;
+const MUTED = "Vårdpersonalen har stängt av din mikrofon.";
 const devices = new Devices();
 const sends = { audio: true, camera: true, screen: false };
 let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, lastChat = 0, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
@@ -106,7 +107,7 @@ async function seen(message) {
   tiles.show(message.people);
   panels();
   asked(message.you.asked);
-  if (message.you.muted && sends.audio) { sends.audio = false; sendAudio(false); says("Vårdpersonalen har stängt av din mikrofon."); banner("Vårdpersonalen har stängt av din mikrofon."); }
+  if (message.you.muted && sends.audio) { sends.audio = false; sendAudio(false); says(MUTED); banner(MUTED); }
   buttons();
 }
 
@@ -210,6 +211,7 @@ async function setAudio(on) {
   if (on && !devices.audio) { banner(await devices.open({ video: false }) || ""); await media.send("audio", devices.audio); }
   sends.audio = on && Boolean(devices.audio);
   sendAudio(sends.audio);
+  if (sends.audio && $("line-state").textContent === MUTED) banner("");
   await line.say("sources", sends);
   buttons();
 }
@@ -261,7 +263,10 @@ function buttons() {
   $("hand").classList.toggle("is-up", Boolean(state?.you.hand));
 }
 
-function asked(yes) { $("asked").hidden = !yes || sends.audio; }
+function asked(yes) {
+  $("asked").hidden = !yes || sends.audio;
+  if (!$("asked").hidden && $("line-state").textContent === MUTED) banner("");
+}
 $("asked-yes").onclick = () => { asked(false); setAudio(true); };
 $("asked-no").onclick = () => asked(false);
 
