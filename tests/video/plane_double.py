@@ -24,10 +24,13 @@ class PlaneDouble:
     def __init__(self, tell: port.Tell) -> None:
         self.tell = tell
         self.peers: dict[str, Peer] = {}
+        self.peers_max = 400
 
     def join(self, room: str, peer: str, *, video_slots: int, audio_slots: int = 3) -> None:
         if peer in self.peers:
             raise KeyError(peer)
+        if len(self.peers) >= self.peers_max:
+            raise ValueError("full")
         self.peers[peer] = Peer(room, video_slots)
 
     async def publish(self, peer: str, offer: str) -> str:

@@ -227,6 +227,18 @@ async def test_a_bridge_that_starts_again_lets_people_back_without_staff(w: Worl
         assert len(ids) == len(set(ids)), "no id is used for two events"
 
 
+async def test_a_bridge_that_carries_no_more_says_so_and_the_meeting_goes_on(w: World) -> None:
+    w.plane.peers_max = 1
+    room = w.room()
+    lisa, pat = await w.line("lisa", "staff", room), await w.line("pat", "patient", room)
+    await lisa.say("hello")
+    await pat.say("hello")
+    assert (await pat.hears("error"))["reason"] == "busy"
+    assert (await pat.say("pub", sdp="v=0"))["reason"] == "not_now" and (await pat.say("chat", text="Hej"))["type"] == "ok"
+    await pat.say("leave")
+    assert set(w.plane.peers) == {"lisa"}
+
+
 async def test_turn_credentials_are_short_lived_and_name_nobody(w: World) -> None:
     lisa = await w.line("lisa", "staff", w.room())
     welcome = await lisa.say("hello")

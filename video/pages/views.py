@@ -213,7 +213,8 @@ def state_of(meeting: Meeting, now: datetime) -> tuple[str, bool]:
     if now < room.opens_at:
         return f"Kan öppnas kl. {clock(room.opens_at)}", False
     waiting = len(meeting.in_place("waiting"))
-    return (f"{waiting} väntar" if waiting else "Kan öppnas"), True
+    crowded = ". Fler än 20 är bokade" if room.reason == "crowded" else ""  # V8: the unit is told
+    return (f"{waiting} väntar" if waiting else "Kan öppnas") + crowded, True
 
 
 def _row(meeting: Meeting, now: datetime) -> str:

@@ -256,7 +256,12 @@ class Desk:
             if keep:
                 return
             self._plane.leave(person.pid)
-        self._plane.join(room_id, person.pid, video_slots=line.video_slots, audio_slots=AUDIO_SLOTS)
+        try:
+            self._plane.join(room_id, person.pid, video_slots=line.video_slots, audio_slots=AUDIO_SLOTS)
+        except ValueError:  # the process carries no more people: in the meeting, without media, and told so
+            _log.error("video_plane_full")
+            self._tell(person.pid, "error", {"reason": "busy"})
+            return
         self._in_plane.add(person.pid)
         self._tell(person.pid, "fresh", {})  # whatever connections the page still holds lead nowhere
 

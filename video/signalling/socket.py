@@ -179,6 +179,8 @@ class SocketDoor:
                     line._end(CLOSE_REFUSED, refused.reason)
             except (Malformed, ValueError):
                 line.tell("error", {"reason": "malformed"}, said.id)
+            except KeyError:  # the plane knows the person no more: removed while the answer was made
+                line.tell("error", {"reason": "not_now"}, said.id)
 
     def _hello(self, line: WebLine, who: Pass, said: m.Hello) -> bool:
         line.video_slots = said.video_slots

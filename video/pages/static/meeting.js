@@ -79,6 +79,7 @@ function connect() {
       chat: (said) => lineSaid(said),
       history: ({ lines }) => lines.forEach((said) => lineSaid(said, true)),
       asked: () => asked(true),
+      error: ({ reason }) => { if (reason === "busy") banner("Ljud och bild kan inte startas just nu: många möten pågår. Försök igen om en stund."); },
       refused: (_type, reason) => banner(REASONS[reason]?.[1] ?? "Det gick inte just nu."),
     },
   });
