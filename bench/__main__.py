@@ -1,6 +1,6 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, throughput, replay, latency, deadlines, startup; all of them when none is named. Progress goes to stderr, the table to
+Parts: rules, throughput, replay, latency, deadlines, startup, video; all of them when none is named. Progress goes to stderr, the table to
 stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead. `--short` is a run of
 small sizes, to see that the benchmarks run; its figures mean nothing.
 """
@@ -16,12 +16,12 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, rules, startup, throughput
+from bench import deadlines, rules, startup, throughput, video
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "startup")
+PARTS: Final = ("rules", "throughput", "replay", "latency", "deadlines", "startup", "video")
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -37,9 +37,24 @@ class Sizes:
     spread_s: float = 60.0
     latency_s: float = 20.0
     worker_counts: tuple[int, ...] = (1, 2)
+    video_s: float = 8.0
+    video_pps: tuple[int, ...] = (50_000, 75_000, 100_000, 110_000, 125_000)
+    visits: int = 50
 
 
-SHORT: Final = Sizes(documents=2_000, rounds=1, residents=2_000, batches=5, due=2_000, spread_s=2.0, latency_s=2.0, worker_counts=(1,))
+SHORT: Final = Sizes(
+    documents=2_000,
+    rounds=1,
+    residents=2_000,
+    batches=5,
+    due=2_000,
+    spread_s=2.0,
+    latency_s=2.0,
+    worker_counts=(1,),
+    video_s=1.0,
+    video_pps=(5_000,),
+    visits=2,
+)
 
 
 async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> Report:
@@ -48,7 +63,9 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
         rules.run(report, sizes.batches)
     if "startup" in parts:
         startup.run(report)
-    if set(parts) - {"rules", "startup"}:
+    if "video" in parts:
+        await video.run(report, sizes.video_s, sizes.video_pps, sizes.visits)
+    if set(parts) - {"rules", "startup", "video"}:
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:
             if "throughput" in parts:

@@ -27,7 +27,7 @@ def test_a_short_run_measures_every_side_and_reports_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     report = orjson.loads((tmp_path / "bench.json").read_bytes())
     parts = {part["name"]: part for part in report["parts"]}
-    assert set(parts) == {"pure code", "startup", "throughput, 1 worker", "replay", "latency", "deadlines"}
+    assert set(parts) == {"pure code", "startup", "throughput, 1 worker", "replay", "latency", "deadlines", "video"}
     sides = {row["side"]: row for row in parts["throughput, 1 worker"]["rows"]}
     assert set(sides) == {"hub", "bare", "streams"}
     published = [row["outputs"] for row in sides.values()]

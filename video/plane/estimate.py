@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from video.plane.limits import HISTORY
-from video.plane.rtp import unwrap
 from video.plane.twcc import Seen
 
 _MASK: Final = HISTORY - 1
@@ -27,35 +26,45 @@ _LOSS_PACKETS_MIN: Final = 20
 class Sent:
     """Transport-wide numbers of what goes to one viewer, with when and how large."""
 
-    __slots__ = ("_places", "_sizes", "_times", "next")
+    __slots__ = ("_sizes", "_times", "next")
 
     def __init__(self) -> None:
         self.next = 0
-        self._places = [-1] * HISTORY
         self._times = [0.0] * HISTORY
         self._sizes = [0] * HISTORY
+        """0: nothing was sent under this number, or it is accounted for."""
 
     def number(self, size: int, now: float) -> int:
         place = self.next
         self.next = place + 1
         slot = place & _MASK
-        self._places[slot] = place
         self._times[slot] = now
         self._sizes[slot] = size
         return place & 0xFFFF
 
-    def take(self, number: int) -> tuple[float, int] | None:
-        """When and how large; once, so that a number reported twice counts once."""
-        place = unwrap(number, self.next - 1)
-        slot = place & _MASK
-        if self._places[slot] != place:
-            return None
-        self._places[slot] = -1
-        return self._times[slot], self._sizes[slot]
+    def account(self, seen: Sequence[Seen]) -> tuple[list[float], int, int]:
+        """What a report says of these: the delays (with the offset of the clocks), bytes that came, packets that did not.
 
-    def known(self, number: int) -> bool:
-        place = unwrap(number, self.next - 1)
-        return self._places[place & _MASK] == place
+        What came is accounted for once, however often it is reported.
+        """
+        times, sizes, last = self._times, self._sizes, self.next - 1
+        delays: list[float] = []
+        came = lost = 0
+        for number, at_s in seen:
+            behind = (last - number) & 0xFFFF
+            if behind >= HISTORY:
+                continue
+            slot = (last - behind) & _MASK
+            size = sizes[slot]
+            if not size:
+                continue
+            if at_s is None:
+                lost += 1
+                continue
+            sizes[slot] = 0
+            came += size
+            delays.append(at_s - times[slot])
+        return delays, came, lost
 
 
 class Condition(NamedTuple):
@@ -70,27 +79,25 @@ class Condition(NamedTuple):
 class Estimate:
     """Fed with reports; asked for its condition."""
 
-    __slots__ = ("_bad_since", "_bytes", "_lost", "_minima", "_reported_at", "_waiting_since", "queue_s")
+    __slots__ = ("_bad_since", "_bytes", "_lost", "_minima", "_offset_s", "_reported_at", "queue_s")
 
     def __init__(self) -> None:
         self._minima: deque[tuple[float, float]] = deque()
         self._bytes: deque[tuple[float, int]] = deque()
         self._lost: deque[tuple[float, int, int]] = deque()
         self._bad_since: float | None = None
+        self._offset_s: float | None = None
+        """Between the two clocks, as the first packet showed it: what follows is near it, on either side, whatever wraps around."""
         self._reported_at: float | None = None
         self.queue_s = 0.0
 
     def report(self, seen: Sequence[Seen], sent: Sent, now: float) -> None:
-        delays = []
-        size = lost = 0
-        for number, at_s in seen:
-            if at_s is None:
-                lost += sent.known(number)
-                continue
-            found = sent.take(number)
-            if found is not None:
-                delays.append((at_s - found[0]) % _WRAP_S)
-                size += found[1]
+        delays, size, lost = sent.account(seen)
+        if delays:
+            if self._offset_s is None:
+                self._offset_s = delays[0]
+            shift = _WRAP_S / 2 - self._offset_s
+            delays = [(delay + shift) % _WRAP_S - _WRAP_S / 2 for delay in delays]
         self._reported_at = now
         self._lost.append((now, lost, lost + len(delays)))
         if delays:
@@ -116,7 +123,8 @@ class Estimate:
         rate = sum(size for _, size in self._bytes) * 8 / RATE_OVER_S
         total = sum(entry[2] for entry in self._lost)
         loss = sum(entry[1] for entry in self._lost) / total if total >= _LOSS_PACKETS_MIN else 0.0
-        silent = sent_at is not None and now - max(sent_at, self._reported_at or sent_at) > SILENT_S
+        reported_at = self._reported_at  # None: a browser that has never reported may not know how
+        silent = sent_at is not None and reported_at is not None and now - max(sent_at, reported_at) > SILENT_S
         bad = silent or self.queue_s > QUEUE_CONGESTED_S or loss > LOSS_CONGESTED
         if not bad:
             self._bad_since = None

@@ -163,8 +163,9 @@ class Outgoing:
             self.incoming.outs.remove(self)
             self.link.counters.layer_switches += 1
         self.numbering = Numbering(place, self.numbering.last + 1)
-        step = max(1, round((now - self.last_at) * self.clock)) if self.packets else 0
-        self.timestamp_by = (self.last_timestamp + step - timestamp) & MASK32
+        if self.packets:  # else the first to fill the slot keeps its own time
+            step = max(1, round((now - self.last_at) * self.clock))
+            self.timestamp_by = (self.last_timestamp + step - timestamp) & MASK32
         if vp8 is not None:
             self.picture_by = (self.picture + self.picture_by + 1 - vp8.picture) & 0x7FFF if self.picture >= 0 else 0
             self.tl0_by = (self.tl0 + self.tl0_by + 1 - vp8.tl0) & 0xFF if self.tl0 >= 0 else 0

@@ -96,10 +96,6 @@ class Door:
             self.members.pop(key, None)
         member.paths.clear()
 
-    def forget_user(self, user: str) -> None:
-        """Credentials that an ICE restart has replaced."""
-        self._users.pop(user, None)
-
     def close(self, key: Hashable) -> None:
         """A path is gone (TCP)."""
         member = self.members.pop(key, None)

@@ -6,6 +6,7 @@ happened. Everything that is not a packet's own way happens in `tick`, TICK_S ap
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from video.plane.speakers import Voices
 TICK_S: Final = 0.05
 LOOK_EVERY_S: Final = 0.2
 QUALITY_EVERY_S: Final = 3.0
+UPLINK_OVER_S: Final = 2.0
+UPLINK_PACKETS_MIN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class Peer:
     lost_at: float = 0.0
     uplink: Uplink = field(default_factory=Uplink)
     up_bytes: int = 0
-    loss_up: float = 0.0
+    up_seen: tuple[int, int] = (0, 0)
+    """Lost and all of the uplink's packets when quality was told last; and of late, with times, in `up_window`."""
+    up_window: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     @property
     def connections(self) -> list[Connection]:
@@ -166,7 +171,7 @@ class ForwardingPlane:
         if connection is not None and not restart:
             self._end(connection)
             connection = None
-            person.sender.stop()
+            self._retire(person.sender)
             person.sender = Sender(person.slots, self.counters)
         if connection is None:
             connection = person.subscribe = self._connection(person, "subscribe")
@@ -202,7 +207,7 @@ class ForwardingPlane:
         room = person.room
         del room.peers[peer]
         room.voices.remove(peer)
-        person.sender.stop()
+        self._retire(person.sender)
         self._forget_tracks(person)
         for connection in person.connections:
             self._end(connection)
@@ -281,8 +286,17 @@ class ForwardingPlane:
             for incoming in track.layers:
                 for out in [*incoming.outs, *incoming.waiting] if incoming is not None else ():
                     out.aim(None)
+        person.up_window.clear()
+        person.up_seen, person.up_bytes = (0, 0), 0
         person.receiver = Receiver(person.name, self.counters, lambda level, now: self._heard(person.room, person.name, level, now))
         person.room.stale = True
+
+    def _retire(self, sender: Sender) -> None:
+        """What it sent is still counted when it is gone."""
+        sender.stop()
+        for place in (*sender.audio, *sender.video):
+            self.counters.packets_out += place.out.packets
+            self.counters.bytes_out += place.out.octets
 
     def _apply_mutes(self, person: Peer) -> None:
         for source, track in person.receiver.tracks.items():
@@ -319,7 +333,23 @@ class ForwardingPlane:
         for person in list(self._peers.values()):
             for incoming in person.receiver.streams.values():
                 incoming.measure(now)
+            self._judge_uplink(person, now)
             self._alive(person, now)
+
+    def _judge_uplink(self, person: Peer, now: float) -> None:
+        """V13 for the sender: everybody loses its picture, and its page is told to stop sending it."""
+        arrivals, window = person.receiver.arrivals, person.up_window
+        window.append((now, arrivals.lost, arrivals.total))
+        while window[0][0] < now - UPLINK_OVER_S:
+            window.popleft()
+        total = arrivals.total - window[0][2]
+        loss = (arrivals.lost - window[0][1]) / total if total >= UPLINK_PACKETS_MIN else 0.0
+        camera = person.receiver.tracks.get("camera")
+        layers = [layer for layer in camera.layers if layer is not None and now - layer.last_at < 1.0] if camera is not None else []
+        camera_s = max((now - layer.since for layer in layers), default=0.0)
+        if person.uplink.judge(loss, sum(layer.rate_bps for layer in layers), camera_s, now):
+            self._apply_mutes(person)
+            self._tell(VideoPaused(person.room.name, person.name, None, person.uplink.paused))
 
     def _alive(self, person: Peer, now: float) -> None:
         heard = [each.heard_at for each in person.connections if each.heard_at is not None]
@@ -361,8 +391,9 @@ class ForwardingPlane:
             if person.state != "up":
                 continue
             arrivals = person.receiver.arrivals
-            loss_up = arrivals.lost / arrivals.total if arrivals.total else 0.0
-            arrivals.lost = arrivals.total = 0
+            lost, total = arrivals.lost - person.up_seen[0], arrivals.total - person.up_seen[1]
+            loss_up = lost / total if total > 0 else 0.0
+            person.up_seen = (arrivals.lost, arrivals.total)
             rate_up = (person.receiver.bytes - person.up_bytes) * 8 / over_s
             person.up_bytes = person.receiver.bytes
             condition = person.sender.condition

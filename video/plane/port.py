@@ -49,7 +49,11 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class VideoPaused:
-    """To a sender and a viewer (V13): the picture is off or back, because of whose network."""
+    """To a sender and a viewer (V13): the picture is off or back, because of whose network.
+
+    Told of its own uplink, a page is to stop encoding its camera (`active: false` on its encodings), and begin again when told so:
+    the plane forwards nothing of it meanwhile.
+    """
 
     room: str
     sender: str
@@ -89,11 +93,19 @@ class Plane(Protocol):
         ...
 
     async def publish(self, peer: str, offer: str) -> str:
-        """The browser's offer of its publish connection (SDP), also again for an ICE restart; the answer. Raises `Malformed`."""
+        """The browser's offer of its publish connection (SDP), also again for an ICE restart; the answer. Raises `Malformed`.
+
+        The first audio line is the microphone and the second the screen's sound; the first video line is the camera and the second the
+        screen. Layers are named in `sendEncodings` lowest first, by any three rids. Another certificate than before is a page that was
+        loaded anew: the old connection ends.
+        """
         ...
 
     async def subscribe(self, peer: str, *, restart: bool = False) -> str:
-        """The bridge's offer of the subscribe connection."""
+        """The bridge's offer of the subscribe connection: mids `a0`, `a1` … for sound and `v0`, `v1` … for pictures, all send-only.
+
+        With `restart` the same connection gets new ICE credentials; without, one that was there ends and a new one begins.
+        """
         ...
 
     async def subscribed(self, peer: str, answer: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 _FIXED: Final = Struct("!BBHII")
 _PROFILE: Final = Struct("!HH")
 ONE_BYTE: Final = 0xBEDE
-TWO_BYTE: Final = 0x100  # its lowest four bits are the application's
+TWO_BYTE: Final = 0x1000  # its lowest four bits are the application's
 MASK16: Final = 0xFFFF
 MASK32: Final = 0xFFFFFFFF
 HEADER_BYTES: Final = 12

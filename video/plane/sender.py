@@ -20,7 +20,7 @@ REPORT_EVERY_S: Final = 1.0
 NOBODY: Final = Condition(False, 0.0, 0.0, 0.0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """A slot and what is to be in it."""
 

@@ -15,6 +15,7 @@ from video.plane.ice import Door, Send
 from video.plane.limits import DATAGRAM_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_FRAME_S, TCP_WRITE_BYTES_MAX
 
 AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
+FREE_PORT_TRIES: Final = 20
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -127,8 +128,8 @@ class Tcp:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str, port: int) -> None:
-        self._server = await asyncio.start_server(self._connected, host, port, limit=64 * 1024)
+    async def start(self, listening: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._connected, sock=listening, limit=64 * 1024)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -173,15 +174,34 @@ class Shell:
     """Both sockets on one number."""
 
     def __init__(self, door: Door, host: str, port: int, bind: Bind = bound) -> None:
-        self._host = host
-        self.udp = Udp(door, bind(host, port))
+        opened, self._listening = _both(host, port, bind)
+        self.udp = Udp(door, opened)
         self.tcp = Tcp(door)
         self.port = self.udp.port
 
     async def start(self) -> None:
-        await self.tcp.start(self._host, self.port)
+        await self.tcp.start(self._listening)
         self.udp.start()
 
     async def close(self) -> None:
         await self.tcp.close()
+        self._listening.close()
         self.udp.close()
+
+
+def _both(host: str, port: int, bind: Bind) -> tuple[Datagrams, socket.socket]:
+    """A UDP and a TCP socket of one number. With port 0 the number that UDP is given may be taken in TCP: then another."""
+    for attempts_left in range(FREE_PORT_TRIES - 1, -1, -1):
+        opened = bind(host, port)
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, opened.getsockname()[1]))
+        except OSError:
+            listening.close()
+            opened.close()
+            if port or not attempts_left:
+                raise
+        else:
+            return opened, listening
+    raise AssertionError("the last attempt returns or raises")

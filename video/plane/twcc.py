@@ -5,7 +5,7 @@ and read their reports, so that we know the downlink. Times in reports are of th
 """
 
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from video.plane.limits import FEEDBACK_PACKETS_MAX
 from video.plane.rtp import unwrap
@@ -18,11 +18,8 @@ _LARGE: Final = Struct("!h")
 _RUN_MAX: Final = 0x1FFF
 
 
-class Seen(NamedTuple):
-    """One packet of a report: its number, and when it came by the receiver's clock (None: it did not, so far)."""
-
-    number: int
-    at_s: float | None
+Seen = tuple[int, float | None]
+"""One packet of a report: its number, and when it came by the receiver's clock in seconds (None: it did not, so far)."""
 
 
 def read(body: bytes) -> list[Seen] | None:
@@ -48,7 +45,7 @@ def read(body: bytes) -> list[Seen] | None:
         else:
             symbols += [chunk >> shift & 1 for shift in range(13, -1, -1)]
     ticks = (last >> 8) * _REFERENCE_TICKS
-    found = []
+    found: list[Seen] = []
     for number, symbol in enumerate(symbols[:count], base):
         if symbol == 1:
             if place >= len(body):
@@ -61,9 +58,9 @@ def read(body: bytes) -> list[Seen] | None:
             ticks += _LARGE.unpack_from(body, place)[0]
             place += 2
         else:
-            found.append(Seen(number & 0xFFFF, None))
+            found.append((number & 0xFFFF, None))
             continue
-        found.append(Seen(number & 0xFFFF, ticks * TICK_S))
+        found.append((number & 0xFFFF, ticks * TICK_S))
     return found
 
 
@@ -78,7 +75,7 @@ class Arrivals:
         self._next = 0
         self._count = 0
         self.total = 0
-        """Packets that reports have covered since they were last read off, and how many of those had not come."""
+        """Packets that reports have covered, and how many of those had not come by then."""
         self.lost = 0
 
     def came(self, number: int, now: float) -> None:

@@ -38,7 +38,7 @@ async def test_two_pages_hear_and_see_each_other_through_loss_a_restart_and_a_ch
     async with signals(bind=net.bind) as at, browser(tmp_path) as context:
         for peer in ("a", "b"):
             at.plane.join("room", peer, video_slots=2)
-        one = await enter(context, at, "a", width=1280, height=720, fps=10, layers=3)
+        one = await enter(context, at, "a", width=960, height=540, fps=8, layers=3)
         two = await enter(context, at, "b")
         for page in (one, two):
             await goes_on(page)
@@ -55,10 +55,10 @@ async def test_two_pages_hear_and_see_each_other_through_loss_a_restart_and_a_ch
             return max((each.get("frameWidth", 0) for each in await received(page) if each["kind"] == "video"), default=0)
 
         async def narrow() -> bool:
-            return await width(two) == 320
+            return await width(two) == 240
 
         async def wide() -> bool:
-            return await width(two) >= 640
+            return await width(two) >= 480
 
         at.plane.want("b", [Want("a", "camera", "low")])
         await until(narrow, "the low layer")
@@ -94,6 +94,7 @@ async def test_a_network_that_lets_only_tcp_through_carries_sound_and_picture(tm
         pages = [await enter(context, at, peer) for peer in ("a", "b")]
         for page in pages:
             await goes_on(page)
+        for page in pages:
             pairs = await page.evaluate("stats('sub')")
             used = [each for each in pairs.values() if each["type"] == "local-candidate" and each["protocol"] == "tcp"]
             assert used
