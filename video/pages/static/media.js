@@ -80,6 +80,14 @@ export class Media {
     await Promise.all(tasks);
   }
 
+  /** V13: while the own uplink is too weak nothing of the camera is encoded; the sound goes on. */
+  async encode(active) {
+    const parameters = this.camera?.getParameters();
+    if (!parameters?.encodings?.length) return;
+    for (const each of parameters.encodings) each.active = active;
+    await this.camera.setParameters(parameters);
+  }
+
   async send(what, track) { await this[what]?.replaceTrack(track); }
 
   stop() {

@@ -72,6 +72,7 @@ function connect() {
       speaking: ({ pids }) => tiles?.speak(pids),
       paused: ({ pid, paused, own }) => {
         tiles?.pause(pid, paused);
+        if (pid === me && own) media?.encode(!paused).catch(() => {});
         if (pid === me && own) banner(paused ? "Ditt nät är svagt: din bild är avstängd, ljudet fortsätter." : "");
       },
       quality: (message) => quality(message),
