@@ -19,7 +19,7 @@ def gate(room_id: str) -> str:
         "Videomöte",
         '<h1>Videomöte</h1><div id="gate" role="status"><p>Ett ögonblick …</p></div>'
         '<div id="choices" hidden><p>Är du patient? Öppna mötet från din bokning i Alltid öppet.</p>'
-        '<p>Är du inbjuden? Använd länken i din inbjudan.</p>'
+        "<p>Är du inbjuden? Använd länken i din inbjudan.</p>"
         f'<p><a class="button" href="/login?next=/meet/{escape(room_id)}">Logga in som vårdpersonal</a></p></div>',
         script="gate.js",
         data={"room": room_id},
