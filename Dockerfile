@@ -11,11 +11,12 @@ COPY schemas /src/schemas
 COPY config /src/config
 COPY pipelines /src/pipelines
 COPY connectors /src/connectors
+COPY video /src/video
 COPY hub /src/hub
 RUN /opt/hub/bin/pip install --no-deps --no-build-isolation -e /src
 USER hub
 VOLUME /var/lib/hub
-EXPOSE 8080 8090
+EXPOSE 8080 8082 8090 7300/tcp 7300/udp
 HEALTHCHECK --interval=10s --timeout=3s CMD ["/opt/hub/bin/hub", "status", "--dir", "/var/lib/hub", "--json"]
 ENTRYPOINT ["/opt/hub/bin/hub"]
 CMD ["up", "--dir", "/var/lib/hub"]

@@ -1,8 +1,8 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
 Parts: rules, rendering, throughput, replay, latency, deadlines, retention, gateway, startup, video; all of them when none is named.
-Progress goes to stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept there instead.
-`--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
+Progress goes to stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept
+there instead. `--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
 from __future__ import annotations

@@ -212,6 +212,15 @@ class DeliveryTable(Table):
     sms: SmsTable = SmsTable()
 
 
+class VideoTable(Table):
+    public_url: str = ""
+    client_id: str = "portal"
+    client_secret_file: str = ""
+    advertise_ip: str = ""
+    turn_urls: tuple[str, ...] = ()
+    turn_secret_file: str = ""
+
+
 class SandboxTable(Table):
     enabled: bool = True
     clock_speed: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -264,6 +273,7 @@ class Settings(Table):
     hl7: Hl7Table = Hl7Table()
     exchange: ExchangeTable = ExchangeTable()
     delivery: DeliveryTable = DeliveryTable()
+    video: VideoTable = VideoTable()
     sandbox: SandboxTable = SandboxTable()
     sample: SampleTable = SampleTable()
     dead_letters: DeadLettersTable = DeadLettersTable()
@@ -372,6 +382,11 @@ class Settings(Table):
     def callback_url(self) -> str:
         """Where an SMS provider reaches the gateway: `/callbacks/sms/{token}` follows. On loopback where nothing is set."""
         return (self.delivery.sms.callback_url or f"http://127.0.0.1:{self.ports.gateway}").rstrip("/")
+
+    @property
+    def video_url(self) -> str:
+        """Where people's browsers find the video bridge."""
+        return self.video.public_url or f"http://127.0.0.1:{self.ports.video}"
 
     def _stand_in(self, path: str) -> str:
         """Where the sandbox stands in; nowhere without it, as anybody may listen on a port of loopback."""

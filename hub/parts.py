@@ -81,6 +81,7 @@ def table(settings: Settings) -> tuple[Part, ...]:
         ours.part("timers", p.timers, "pipelines", "timers", "--slot", "0", needs=base),
         ours.part("register", p.register, "connectors.register", needs=base),
         replace(ours.part("delivery", p.delivery, "connectors.delivering", needs=base), grace_s=_delivery_grace_s(settings)),
+        replace(ours.part("video", p.video, "video", needs=base), ports={"http": p.video, "media": p.media}),
     ]
     if settings.sandbox.enabled:
         sandbox = ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",))

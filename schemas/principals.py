@@ -50,7 +50,7 @@ PRINCIPALS: Final[Mapping[str, Principal]] = MappingProxyType(
                 ("accounts.v1", "agents.v1", "receipts.v1"),
             ),
             Principal("portal", "The care units' portal", ("portal.bookings.v1", "video.rooms.v1", "video.sessions.v1")),
-            Principal("video", "The video bridges", ("video.rooms.v1",), ("video.sessions.v1",)),
+            Principal("video", "The video bridges", ("video.rooms.v1", "video.sessions.v1"), ("video.sessions.v1",)),
             Principal("mailbox", "The mailbox connectors", ("mailbox.deliveries.v1",), ("mailboxes.v1", "receipts.v1")),
             Principal("register", "The register connector", (), ("persons.v1",)),
             Principal("sms", "The notification connector", ("notifications.v1",), ("receipts.v1",)),

@@ -50,6 +50,11 @@ MetricName = Literal[
     "part_up",
     "part_restarts",
     "clock_offset_seconds",
+    "video_rooms_open",
+    "video_people",
+    "video_sessions",
+    "video_refusals",
+    "video_plane",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -114,6 +119,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("part_up", "gauge", ("part",), "1 while the part is ready"),
     Metric("part_restarts", "counter", ("part",), "How often the supervisor started the part again"),
     Metric("clock_offset_seconds", "gauge", (), "Hub time ahead of wall time (sandbox only)"),
+    Metric("video_rooms_open", "gauge", (), "Meetings that go on"),
+    Metric("video_people", "gauge", (), "People in meetings, with media"),
+    Metric("video_sessions", "counter", ("state",), "What happened in meetings, by session state"),
+    Metric("video_refusals", "counter", ("reason",), "People and commands refused, by reason"),
+    Metric("video_plane", "gauge", ("figure",), "The forwarding plane's figures since its start: rooms, peers, packets, bytes, losses"),
 )
 BY_NAME: Final[dict[MetricName, Metric]] = {m.name: m for m in METRICS}
 

@@ -129,3 +129,12 @@ def test_no_password_stands_in_the_file() -> None:
     for line in FILE.read_text().splitlines():
         if re.search("PASSWORD", line):
             assert "${HUB_POSTGRES_PASSWORD:?" in line
+
+
+def test_the_turn_server_takes_short_lived_credentials_alone_and_relays_to_the_bridge_alone() -> None:
+    coturn = yaml.safe_load((ROOT / "docker-compose.turn.yml").read_text())["services"]["coturn"]
+    jsonschema.validate(coturn, SERVICE)
+    words = dict(word.removeprefix("--").partition("=")[::2] for word in coturn["command"])
+    assert "use-auth-secret" in words and words["static-auth-secret"].startswith("${HUB_TURN_SECRET:?")
+    assert words["denied-peer-ip"] == "0.0.0.0-255.255.255.255" and words["allowed-peer-ip"].startswith("${HUB_BRIDGE_IP:?")
+    assert "user" not in words, "no password that lasts"

@@ -25,6 +25,7 @@ def test_a_hub_has_all_its_parts_on_ports_from_one_base(tmp_path: Path) -> None:
         "worker-1": {"http": 9004},
         "timers": {"http": 9005},
         "register": {"http": 9006},
+        "video": {"http": 9002, "media": 9020},
         "delivery": {"http": 9007},
         "sandbox": {"http": 9010, "spar": 9050, "mm": 9051, "kivra": 9052, "sms": 9053, "takecare": 9054},
     }

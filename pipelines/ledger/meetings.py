@@ -1,0 +1,59 @@
+"""Who is booked in a video room: what the bridge asks the ledger when a patient comes, and for staff's lists (V8, V12, V15)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from asyncpg import Pool
+
+from pipelines.rules.model import AccountState, BookingStatus
+
+
+class Booked(NamedTuple):
+    """A patient of a room. The phone number is the booking's, else the account's: for staff, to call when video fails."""
+
+    booking_id: str
+    person: UUID
+    name: str
+    phone: str | None
+    start: datetime
+    minutes: int
+
+
+# Fail closed: whoever is protected, by their own or a linked number, or has died, is nobody's patient here (B1, P10).
+_BOOKED: Final = """
+    SELECT b.booking_id, b.person, coalesce(p.name, ''),
+           coalesce(convert_from(b.content, 'UTF8')::json ->> 'phone', a.phone), b.start, b.minutes
+      FROM bookings b JOIN persons p ON p.person = b.person LEFT JOIN accounts a ON a.person = b.person
+     WHERE b.room = $1 AND b.wanted AND NOT b.dropped AND b.status <> $2
+       AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL
+     ORDER BY b.start, b.booking_id
+"""
+_PERSON: Final = """
+    SELECT p.person, p.pid, coalesce(p.name, ''), a.phone
+      FROM persons p LEFT JOIN accounts a ON a.person = p.person
+     WHERE p.person = coalesce((SELECT current FROM aliases WHERE old = $1), $1)
+       AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL AND (a.state IS NULL OR a.state <> $2)
+"""
+
+
+class Named(NamedTuple):
+    """A person under the current number (P4)."""
+
+    person: UUID
+    pid: str
+    name: str
+    phone: str | None
+
+
+async def patients_of(pool: Pool[Any], room: UUID) -> list[Booked]:
+    """The patients whose bookings are in the room now."""
+    return [Booked(*row) for row in await pool.fetch(_BOOKED, room, int(BookingStatus.CANCELLED))]
+
+
+async def person_of(pool: Pool[Any], person: UUID) -> Named | None:
+    """Who may come to a meeting and be invited to one; None for the unknown, protected, dead or blocked (N3)."""
+    found = await pool.fetchrow(_PERSON, person, int(AccountState.BLOCKED))
+    return Named(*found) if found is not None else None

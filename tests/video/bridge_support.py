@@ -1,0 +1,241 @@
+"""A bridge on a real port with the stand-in issuer: rooms told by hand, Kafka's records kept in a list, a ledger of a few patients."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+
+from config.settings import load
+from schemas.telemetry import NullMeter
+from tests.connectors.sandbox_support import Running, running
+from tests.video.plane_double import PlaneDouble
+from video.bridge import Bridge, Ports
+from video.people import Patient
+from video.plane import port
+from video.records import Record
+from video.rooms.model import Room
+from video.signalling.tokens import Pass, meeting_code
+
+UNIT = "SE2321000016-A1"
+SECRET = b"a secret of the video tests, 32 bytes"
+PAT, PER = "198005179810", "198502039820"
+
+
+@dataclass
+class Ledger:
+    """`People` of a few: by number, and by room."""
+
+    rooms: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=lambda: {PAT: "Pat Patientsson", PER: "Per Patientsson"})
+    told: list[tuple[str, str]] = field(default_factory=list)
+    away: bool = False
+
+    async def booked(self, room_id: str) -> list[Patient]:
+        self._there()
+        return [self._patient(number) for number in self.rooms.get(room_id, [])]
+
+    async def person(self, patient: str) -> Patient | None:
+        self._there()
+        if not patient.isdigit():
+            raise ValueError(patient)
+        return self._patient(patient) if patient in self.names else None
+
+    async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
+        self.told.append((patient.key, room_id))
+
+    def _patient(self, number: str) -> Patient:
+        return Patient(f"k{number[-4:]}", f"p{number[-4:]}", self.names[number], "+46701740605", f"b{number[-4:]}")
+
+    def _there(self) -> None:
+        if self.away:
+            raise OSError
+
+
+@dataclass
+class World:
+    """What a test holds of a running bridge."""
+
+    bridge: Bridge
+    url: str
+    plane: Any
+    ledger: Ledger
+    sandbox: Running
+    records: list[Record]
+    now: datetime
+    http: aiohttp.ClientSession
+    ready: bool = True
+
+    def room(
+        self, room_id: str = "room-1", *patients: str, kind: Any = "single", state: Any = "active", starts: int = 10, **more: Any
+    ) -> Room:
+        """A room that begins so many minutes from now, heard of."""
+        start = self.now + timedelta(minutes=starts)
+        opens_at, closes_at = start - timedelta(minutes=30), start + timedelta(minutes=60)
+        given = {"active_at": self.now - timedelta(days=1), "opens_at": opens_at, "closes_at": closes_at}
+        room = Room(room_id, kind, state, more.pop("unit", UNIT), "Läkare 7", **(given | more))
+        if patients:
+            self.ledger.rooms[room_id] = list(patients)
+        self.bridge.desk.hear_room(room)
+        return room
+
+    async def bearer(self, who: str) -> dict[str, str]:
+        """The header of a user (lisa, olle, petra) or a client (app, portal)."""
+        if who in ("lisa", "olle", "petra"):
+            form = {"grant_type": "password", "username": who, "password": "sandbox", "client_id": "portal"}
+        else:
+            form = {"grant_type": "client_credentials", "client_id": who, "client_secret": f"sandbox-{who}"}
+        async with self.http.post(f"{self.sandbox.url}/oidc/token", data=form) as answer:
+            return {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+
+    async def api(self, method: str, path: str, who: str = "", body: Any = None, **headers: str) -> tuple[int, Any]:
+        given = {**(await self.bearer(who) if who else {}), **headers}
+        async with self.http.request(method, self.url + path, json=body, headers=given) as answer:
+            text = await answer.read()
+            return answer.status, orjson.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+    def token(self, pid: str, role: Any, room: Room, **more: Any) -> str:
+        """A socket token, as /meet/…/token gives it."""
+        return self.bridge.tokens.give(Pass(pid, role, room.room_id, more.pop("opens_at", room.opens_at), pid.title(), more), "socket")
+
+    async def line(self, pid: str, role: Any, room: Room, **more: Any) -> "Client":
+        client = Client(await self.http.ws_connect(f"{self.url}/ws", params={"token": self.token(pid, role, room, **more)}))
+        client.start()
+        return client
+
+    def code(self, room: Room) -> str:
+        return meeting_code(SECRET, room.room_id, room.opens_at)
+
+    def said(self, state: str) -> list[dict[str, Any]]:
+        events = [orjson.loads(r.value) for r in self.records if r.topic == "video.sessions.v1"]
+        return [event for event in events if event["state"] == state]
+
+
+class Client:
+    """A page's line, in words."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self.ws = ws
+        self.id = 0
+        self.heard: list[dict[str, Any]] = []
+        self.news = asyncio.Condition()
+        self.close: tuple[int | None, str] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        reason = ""
+        while True:
+            message = await self.ws.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                async with self.news:
+                    self.heard.append(orjson.loads(message.data))
+                    self.news.notify_all()
+                continue
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                reason = message.extra or ""
+            break
+        async with self.news:
+            self.close = (self.ws.close_code, reason)
+            self.news.notify_all()
+
+    async def until(self, found: Callable[[], Any], timeout: float = 10.0) -> Any:
+        """Wait until something holds."""
+        async with asyncio.timeout(timeout), self.news:
+            while not (value := found()):
+                await self.news.wait()
+            return value
+
+    async def gone(self) -> tuple[int | None, str]:
+        closed: tuple[int | None, str] = await self.until(lambda: self.close)
+        return closed
+
+    async def say(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Say it; the answer, or that the line was closed upon it."""
+        self.id += 1
+        number = self.id
+        await self.ws.send_json({"v": 1, "id": number, "type": kind, **content})
+
+        def find() -> dict[str, Any] | None:
+            answer = next((m for m in self.heard if m.get("re") == number), None)
+            return answer or ({"type": "closed"} if self.close else None)
+
+        answer: dict[str, Any] = await self.until(find)
+        return answer
+
+    async def hears(self, kind: str, **content: Any) -> dict[str, Any]:
+        """The next message of a kind with this content; it and what came before are taken."""
+
+        def find() -> dict[str, Any] | None:
+            for place, message in enumerate(self.heard):
+                if message["type"] == kind and all(message.get(key) == value for key, value in content.items()):
+                    del self.heard[: place + 1]
+                    return message
+            return None
+
+        message: dict[str, Any] = await self.until(find)
+        return message
+
+    async def state(self, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        def find() -> dict[str, Any] | None:
+            return next((m for m in reversed(self.heard) if m["type"] == "state" and right(m)), None)
+
+        message: dict[str, Any] = await self.until(find)
+        return message
+
+    async def media(self) -> None:
+        assert (await self.say("pub", sdp="v=0 offer"))["type"] == "answer"
+        assert (await self.say("sub"))["type"] == "offer"
+        assert (await self.say("sub_answer", sdp="v=0 answer"))["type"] == "ok"
+
+    async def leave_line(self) -> None:
+        await self.ws.close()
+        if self._task is not None:
+            await self._task
+
+
+@asynccontextmanager
+async def world(make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None) -> AsyncIterator[World]:
+    """A bridge that listens, until the block ends."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with running(Path(directory)) as sandbox, aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            ledger, records = Ledger(), []
+            number = unused_port()
+            url = f"http://127.0.0.1:{number}"
+            issuer = sandbox.signer.issuer
+
+            async def jwks() -> Any:
+                async with http.get(f"{issuer}/jwks") as answer:
+                    return await answer.json()
+
+            holder: list[World] = []
+            bridge = Bridge(
+                Ports(
+                    make_plane, ledger, load({}).policy, NullMeter(), lambda: holder[0].now, records.append, SECRET, url, issuer, "hub",
+                    jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
+                    ready=lambda: holder[0].ready,
+                )
+            )  # fmt: skip
+            holder.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http))
+            runner = web.AppRunner(bridge.app, access_log=None, handle_signals=False, shutdown_timeout=0.05)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", number).start()
+            if hasattr(bridge.plane, "start"):
+                await bridge.plane.start()
+            try:
+                async with bridge.running():
+                    yield holder[0]
+            finally:
+                await runner.cleanup()
+                if hasattr(bridge.plane, "close"):
+                    await bridge.plane.close()

@@ -1,0 +1,255 @@
+"""`/api/rooms`: rooms without a booking (V10, V11), who is in a room (V15), guest invitations (V9), and the app's way in for a patient.
+
+A person's number stands in a body only, never in an address. Who may join as a patient is the ledger's word (`people`).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+from uuid import uuid4
+
+from aiohttp import web
+from pydantic import AwareDatetime, Field, RootModel
+
+from schemas.cloudevents import time_text
+from schemas.fields import STOCKHOLM
+from schemas.policy import Policy
+from video.doors import Body, Site, as_json, body, fail
+from video.pages import views
+from video.people import Patient, People
+from video.records import Record, access_record, room_record
+from video.rooms import view
+from video.rooms.model import Chat, Meeting, Refused, Room
+from video.signalling.bearers import Machine, Staff
+from video.signalling.desk import Desk
+from video.signalling.onetime import OneTimeCodes
+from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
+
+APP: Final = "app"
+CHAT_MINUTES: Final = 30
+"""V10: from sending."""
+AHEAD_MAX: Final = timedelta(days=400)
+LENGTH_MINUTES_MAX: Final = 12 * 60
+_Unit = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class NewChat(Body):
+    kind: Literal["chat"]
+    unit: _Unit
+    patient: Annotated[str, Field(min_length=10, max_length=13)]
+    notify: bool = True
+    """False: "Behövs inte"."""
+
+
+class NewConference(Body):
+    kind: Literal["conference"]
+    unit: _Unit
+    subject: Annotated[str, Field(min_length=1, max_length=100)]
+    start: AwareDatetime
+    minutes: Annotated[int, Field(ge=5, le=LENGTH_MINUTES_MAX)]
+
+
+class NewRoom(RootModel[Annotated[NewChat | NewConference, Field(discriminator="kind")]]):
+    """Either."""
+
+
+class Joining(Body):
+    patient: Annotated[str, Field(min_length=10, max_length=13)]
+
+
+class Invite(Body):
+    one_time_code: bool = False
+
+
+class ChatText(Body):
+    text: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class RoomsDoor:
+    """The handlers. `publish` takes a record for Kafka; `now` is the hub's clock."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        site: Site,
+        tokens: JoinTokens,
+        codes: OneTimeCodes,
+        people: People,
+        policy: Policy,
+        secret: bytes,
+        now: Callable[[], datetime],
+        publish: Callable[[Record], None],
+    ) -> None:
+        self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
+        self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
+        self.subjects: dict[str, str] = {}
+        """Of conferences, until this process ends: no topic has a place for them."""
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/api/rooms", self.listed)
+        app.router.add_post("/api/rooms", self.made)
+        app.router.add_get("/api/rooms/{room}", self.shown)
+        app.router.add_post("/api/rooms/{room}/invite", self.invite)
+        app.router.add_post("/api/rooms/{room}/join", self.join)
+        app.router.add_get("/api/rooms/{room}/chat", self.chat)
+        app.router.add_post("/api/rooms/{room}/chat", self.write)
+
+    def meeting(self, request: web.Request) -> Meeting:
+        try:
+            return self._desk.meetings[request.match_info["room"]]
+        except KeyError:
+            fail("not-found")
+
+    async def listed(self, request: web.Request) -> web.Response:
+        unit = request.query.get("unit", "")
+        await self._site.staff_caller(request, unit)
+        return as_json({"items": [views.as_data(each) for each in today(self._desk, unit, self._now())]})
+
+    async def made(self, request: web.Request) -> web.Response:
+        """V10, V11. The booker is the resource (V11)."""
+        asked: NewChat | NewConference = (await body(request, NewRoom)).root
+        staff = await self._site.staff_caller(request, asked.unit)
+        now, ident = self._now(), str(uuid4())
+        if isinstance(asked, NewConference):
+            if not now - timedelta(hours=1) <= asked.start <= now + AHEAD_MAX:
+                fail("malformed", "start: is not near enough")
+            margin = timedelta(minutes=self._policy.unit(asked.unit).limits.room_margin_minutes)
+            end = asked.start + timedelta(minutes=asked.minutes)
+            room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, asked.start - margin, end + margin)
+            self.subjects[ident] = asked.subject
+        else:
+            patient = await self._person(asked.patient)
+            room = Room(
+                ident, "chat", "active", asked.unit, staff.name[:200], now, now, now + timedelta(minutes=CHAT_MINUTES),
+                partition_by=patient.partition,
+            )  # fmt: skip
+            if asked.notify:
+                await self._people.invited(patient, ident, until=time_text(room.closes_at))
+        self._desk.hear_room(room)
+        self._publish(room_record(room, now))
+        self._log("video.room_made", room, staff, now)
+        return as_json({**views.as_data(self._desk.meetings[ident]), "url": f"{self._site.url}/meet/{ident}"}, 201)
+
+    async def shown(self, request: web.Request) -> web.Response:
+        """V15: who is booked, who took part, who left and when. Staff of the unit."""
+        meeting = self.meeting(request)
+        staff = await self._site.staff_caller(request, meeting.room.unit)
+        booked = []
+        try:
+            patients = await self._people.booked(meeting.room.room_id)
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        for patient in patients:
+            person = meeting.people.get(self.pid_of(meeting.room, patient))
+            booked.append({
+                "booking_id": patient.booking_id, "name": patient.name, "participant": person.pid if person else None,
+                "took_part": person is not None and person.joined_at is not None,
+            })  # fmt: skip
+        names = {pid: person.name for pid, person in meeting.people.items()}
+        people = [{**row, "name": names[row["participant"]]} for row in view.attendance(meeting)]
+        self._log("video.participants_read", meeting.room, staff, self._now())
+        subject = {"subject": s} if (s := self.subjects.get(meeting.room.room_id)) else {}
+        return as_json({**views.as_data(meeting), **subject, "booked": booked, "people": people})
+
+    async def invite(self, request: web.Request) -> web.Response:
+        """V9: link, meeting code and the text to copy; with `one_time_code` a code for one guest, to be told to them."""
+        meeting = self.meeting(request)
+        staff = await self._site.staff_caller(request, meeting.room.unit)
+        asked: Invite = await body(request, Invite)
+        room, now = meeting.room, self._now()
+        if room.state in ("void", "closed") or now >= room.closes_at:
+            fail("conflict", "The room takes nobody any more")
+        code = meeting_code(self._secret, room.room_id, room.opens_at)
+        url = f"{self._site.url}/m/{code}"
+        start = room.opens_at + views.margin_of(room.kind)
+        told: dict[str, Any] = {"code": code, "url": url, "text": views.invitation(url, code, start, self._policy.unit(room.unit).name)}
+        if asked.one_time_code:
+            one_time = self._codes.give(room.room_id, now)
+            if one_time is None:
+                fail("too-many-requests", "Too many codes are out for this meeting")
+            told["one_time_code"] = one_time
+        self._log("video.guest_invited", room, staff, now)
+        return as_json(told)
+
+    async def join(self, request: web.Request) -> web.Response:
+        """The citizen app asks for its resident: a link that is good once, within two minutes."""
+        caller = await self._site.caller(request)
+        if not isinstance(caller, Machine) or caller.client != APP:
+            fail("not-allowed")
+        asked: Joining = await body(request, Joining)
+        meeting = self._desk.meetings.get(request.match_info["room"])
+        if meeting is None or meeting.room.state in ("void", "closed"):
+            fail("not-found")
+        room, patient = meeting.room, await self._person(asked.patient)
+        if caller.reader is not None and caller.reader != patient.partition:
+            fail("not-allowed")
+        try:
+            booked = {each.key: each for each in await self._people.booked(room.room_id)} if room.kind in ("single", "group") else {}
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        mine = booked.get(patient.key)
+        if mine is None and not (room.kind == "chat" and room.partition_by == patient.partition):
+            fail("not-found")  # the same for a room that is not there and one that is another's
+        mine = mine or patient
+        kept = {"phone": mine.phone} if mine.phone else {}
+        who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
+        ticket = self._tokens.give(who, "ticket")
+        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
+        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
+
+    async def chat(self, request: web.Request) -> web.Response:
+        """V14: staff read all of it, before, during and after."""
+        meeting = self.meeting(request)
+        await self._site.staff_caller(request, meeting.room.unit)
+        return as_json({"lines": view.history(meeting)})
+
+    async def write(self, request: web.Request) -> web.Response:
+        """V14: staff also afterwards, if they took part."""
+        meeting = self.meeting(request)
+        staff = await self._site.staff_caller(request, meeting.room.unit)
+        asked: ChatText = await body(request, ChatText)
+        try:
+            self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text))
+        except Refused as refused:
+            fail("conflict", refused.reason)
+        return as_json({}, 201)
+
+    def pid_of(self, room: Room, patient: Patient) -> str:
+        return opaque(self._secret, room.room_id, "patient", patient.key)
+
+    async def _person(self, number: str) -> Patient:
+        try:
+            patient = await self._people.person(number)
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        except ValueError:
+            fail("malformed", "patient")
+        if patient is None:
+            fail("not-found")
+        return patient
+
+    def _log(self, action: str, room: Room, staff: Staff, now: datetime) -> None:
+        by = room.partition_by or room.room_id
+        self._publish(access_record(action, room.unit, staff.hsa_id, room.room_id, now, by, str(uuid4())))
+
+
+def staff_pid(secret: bytes, room: Room, staff: Staff) -> str:
+    return opaque(secret, room.room_id, "staff", staff.hsa_id)
+
+
+def today(desk: Desk, unit: str, now: datetime) -> list[Meeting]:
+    """The unit's rooms whose window touches this day in Sweden, and those that go on."""
+    day = now.astimezone(STOCKHOLM).date()
+    found = [
+        each
+        for each in desk.of_unit(unit)
+        if each.opened_at is not None
+        or each.room.opens_at.astimezone(STOCKHOLM).date() <= day <= each.room.closes_at.astimezone(STOCKHOLM).date()
+    ]
+    return sorted(found, key=lambda each: (each.room.opens_at, each.room.room_id))
+
+
+def closed_by_time(room: Room) -> Room:
+    """A room of the bridge's own whose window is over (the hub says so of its rooms itself)."""
+    return replace(room, state="closed", reason="ended", sequence=room.sequence + 1)

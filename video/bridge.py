@@ -1,0 +1,108 @@
+"""The bridge put together: one application of all its doors, and the tasks that keep it going. What it needs comes in as `Ports`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from schemas.policy import Policy
+from schemas.telemetry import Meter
+from video.api import RoomsDoor, closed_by_time
+from video.doors import BODY_BYTES_MAX, Site, hardened
+from video.login import Login
+from video.pages.doors import PagesDoor
+from video.people import People
+from video.plane import port
+from video.records import Record, room_record, session_record
+from video.signalling.bearers import Bearers, Fetch
+from video.signalling.desk import Desk, Session
+from video.signalling.onetime import OneTimeCodes
+from video.signalling.socket import SocketDoor
+from video.signalling.tokens import JoinTokens, derived
+
+TICK_S: Final = 1.0
+OWN_KINDS: Final = ("chat", "conference")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a bridge is given. `make_plane` is told whom to tell; `publish` takes a record and keeps the order."""
+
+    make_plane: Callable[[port.Tell], port.Plane]
+    people: People
+    policy: Policy
+    meter: Meter
+    now: Callable[[], datetime]
+    publish: Callable[[Record], None]
+    secret: bytes
+    public_url: str
+    issuer: str
+    audience: str
+    jwks: Fetch
+    client_id: str
+    client_secret: str = ""
+    origins: tuple[str, ...] = ()
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str = ""
+    blur: Path | None = None
+    ready: Callable[[], bool] = lambda: True
+    """Whether all rooms there are have been heard of."""
+
+
+class Bridge:
+    """`app` serves it; `running()` is its clockwork."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self.plane = ports.make_plane(lambda told: self.desk.told(told))
+        self.desk = Desk(self.plane, ports.now, self._session, ports.meter)
+        self.tokens = JoinTokens(ports.secret)
+        bearers = Bearers(ports.jwks, ports.issuer, ports.audience)
+        site = Site(ports.public_url, self.tokens, bearers, ports.origins)
+        codes = OneTimeCodes(derived(ports.secret, "one-time"))
+        login = Login(ports.issuer, ports.client_id, ports.client_secret, f"{site.url}/oidc/callback", self.tokens, bearers)
+        self.rooms = RoomsDoor(
+            self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish
+        )  # fmt: skip
+        self.pages = PagesDoor(
+            self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish, ports.blur
+        )  # fmt: skip
+        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, ports.turn_urls, ports.turn_secret)
+        self.app = web.Application(middlewares=[hardened(site, ports.issuer, ports.ready)], client_max_size=BODY_BYTES_MAX)
+        self.rooms.add_to(self.app)
+        self.pages.add_to(self.app)
+        self.app.router.add_get("/ws", self.socket.get)
+        self.app.on_shutdown.append(self._shut)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        ticking = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.desk.tick()
+            now = self._ports.now()
+            for meeting in list(self.desk.meetings.values()):
+                room = meeting.room
+                if room.kind in OWN_KINDS and room.state == "active" and now >= room.closes_at:
+                    self.desk.hear_room(closed_by_time(room))
+                    self._ports.publish(room_record(closed_by_time(room), now))
+
+    def _session(self, session: Session) -> None:
+        self._ports.publish(session_record(session.room, session.happened))
+        self._ports.meter.count("video_sessions", state=session.happened.state)
+
+    async def _shut(self, _app: web.Application) -> None:
+        await self.socket.close()

@@ -1,0 +1,64 @@
+// Dagens möten: invitations that are copied, one-time codes, who took part, a new videokonferens. The list renews itself.
+import { $, clock, element, post } from "./words.js";
+
+const RENEW_MS = 15_000;
+let invited = null;
+
+for (const button of document.querySelectorAll("button.invite")) button.addEventListener("click", () => invite(button.dataset.room));
+for (const button of document.querySelectorAll("button.who")) button.addEventListener("click", () => who(button.dataset.room));
+
+async function invite(room) {
+  const { ok, body } = await post(`/api/rooms/${room}/invite`, {});
+  invited = room;
+  $("invite-says").textContent = ok ? "" : "Det går inte att bjuda in till mötet.";
+  $("invite-text").value = ok ? body.text : "";
+  if (!$("invite").open) $("invite").showModal();
+}
+$("copy").addEventListener("click", async () => {
+  $("invite-text").select();
+  try { await navigator.clipboard.writeText($("invite-text").value); } catch { document.execCommand("copy"); }
+  $("invite-says").textContent = "Inbjudan är kopierad.";
+});
+$("one-time-code").addEventListener("click", async () => {
+  const { ok, body } = await post(`/api/rooms/${invited}/invite`, { one_time_code: true });
+  $("invite-says").textContent = ok
+    ? `Engångskod: ${body.one_time_code}. Den gäller i 10 minuter, för en deltagare. Lämna den inte i samma meddelande som länken.`
+    : "Det går inte att skapa en engångskod just nu.";
+});
+for (const name of ["invite", "who"]) $(`${name}-close`).addEventListener("click", () => $(name).close());
+
+async function who(room) {
+  const answer = await fetch(`/api/rooms/${room}`);
+  const place = $("who-body");
+  if (!answer.ok) place.replaceChildren(element("p", { class: "error" }, "Uppgifterna kan inte visas just nu."));
+  else {
+    const { booked, people, subject } = await answer.json();
+    const roles = { staff: "vårdpersonal", patient: "patient", guest: "inbjuden" };
+    const states = { inside: "deltar", waiting: "väntar", lobby: "i väntrummet", left: "har lämnat", removed: "borttagen", denied: "nekad" };
+    place.replaceChildren(
+      subject ? element("p", {}, subject) : "",
+      element("h3", {}, "Bokade"),
+      booked.length ? element("ul", {}, ...booked.map((b) => element("li", {}, `${b.name || "Namn saknas"}${b.took_part ? " – har deltagit" : ""}`))) : element("p", {}, "Utan bokning"),
+      element("h3", {}, "I mötet"),
+      people.length
+        ? element("ul", {}, ...people.map((p) => element("li", {}, `${p.name || "Namn saknas"} (${roles[p.role]}) – ${states[p.state]}${p.joined_at ? `, anslöt ${clock(p.joined_at)}` : ""}${p.left_at && p.joined_at ? `, lämnade ${clock(p.left_at)}` : ""}`)))
+        : element("p", {}, "Ingen har anslutit."),
+    );
+  }
+  $("who").showModal();
+}
+
+$("conference").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const start = new Date(`${$("date").value}T${$("time").value}`);
+  const { ok, body } = await post("/api/rooms", {
+    kind: "conference", unit: document.body.dataset.unit, subject: $("subject").value, start: start.toISOString(), minutes: Number($("minutes").value),
+  });
+  if (ok) { await invite(body.room_id); $("invite").addEventListener("close", () => location.reload(), { once: true }); }
+  else $("conference-fault").textContent = "Videokonferensen gick inte att skapa. Kontrollera datum och tid.";
+});
+
+setInterval(() => {
+  const busy = document.querySelector("dialog[open], details[open]") || document.activeElement?.closest("form");
+  if (!busy && document.visibilityState === "visible") location.reload();
+}, RENEW_MS);
