@@ -33,12 +33,16 @@ $(VENV)/.jars: hub/embedded/jars.lock $(VENV)/.project
 	@$(PY) -m hub.embedded.jars
 	@touch $@
 
+$(VENV)/.blur: video/pages/blur.py $(VENV)/.project
+	@$(PY) -m video blur || echo "video meetings will be without background blur"
+	@touch $@
+
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.project
 	@echo "installing the locked packages for checks"
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.project $(VENV)/.jars ## the virtual environment with .venv/bin/hub, and the broker's JARs
+install: $(VENV)/.project $(VENV)/.jars $(VENV)/.blur ## the virtual environment with .venv/bin/hub, the broker's JARs, the blur of video meetings
 
 install-dev: install $(VENV)/.dev ## install, and what the checks need
 

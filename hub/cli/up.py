@@ -115,11 +115,12 @@ async def wait_idle(here: running.Running, within: timedelta = timedelta(seconds
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """What is to be opened, by what it is. Parts that are not there yet are not named."""
+    """What is to be opened, by what it is."""
     p = settings.ports
     found = {"gateway": f"http://127.0.0.1:{p.gateway}/v1/events", "TakeCare (SOAP)": f"http://127.0.0.1:{p.gateway}/takecare?wsdl"}
     if settings.sandbox.enabled:
         found |= {"sandbox": f"http://127.0.0.1:{p.sandbox}/", "citizen app": f"http://127.0.0.1:{p.sandbox}/app"}
+    found |= {"video meetings": f"{settings.video_url}/"}
     found |= {"Kafka": settings.kafka_bootstrap, "status": f"http://127.0.0.1:{p.control}/status"}
     return found
 
