@@ -1,0 +1,102 @@
+"""A booking on a video time type becomes a meeting: two browsers, the citizen app's way in and the staff's, and a killed bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from schemas.persons import fictitious
+from tests.e2e.hub import Hub
+from tests.video.test_pages_browser import ARGUMENTS, DESKTOP, PHONE, SEEN, section, until, visitor
+
+from tests.connectors.sandbox_support import chromium  # isort: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PATIENT = fictitious(datetime(1975, 3, 9).date(), 985)
+PICTURE = os.environ.get("HUB_MEETING_PICTURE")
+"""Where the picture of the meeting goes that docs/video.md shows; nowhere in a test run."""
+
+
+def ask(url: str, data: object = None) -> dict[str, object]:
+    body = None if data is None else json.dumps(data).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=30) as answer:
+        found: dict[str, object] = json.load(answer)
+        return found
+
+
+def booked(hub: Hub) -> None:
+    """A visit in 20 minutes of the hub's time, and a resident with the app."""
+    sandbox = f"http://127.0.0.1:{hub.base + 10}"
+    person = {"patient": PATIENT, "name": "Vega Videolund", "account": "active", "phone": "+46701740605"}
+    ask(f"{sandbox}/people", person)
+    now = datetime.fromisoformat(str(ask(f"{sandbox}/clock")["now"]))
+    data = {
+        "booking_id": "meeting-1", "version": 1, "status": "booked", "unit": "SE2321000016-A1", "unit_name": "Ortopedmottagningen",
+        "patient": PATIENT, "start": (now + timedelta(minutes=20)).astimezone(UTC).isoformat(), "minutes": 30,
+        "time_type": {"id": "video-1", "name": "Videobesök", "hidden": False, "video": "single"},
+        "resource": {"id": "dr-1", "name": "Dr Lind"}, "description": "Videobesök", "comment": "", "journal_blocked": False,
+    }  # fmt: skip
+    event = {"specversion": "1.0", "id": "meeting-1", "source": "urn:example:e2e", "type": "booking.changed.v1", "data": data}
+    assert hub.post(hub.token("ehr-takecare"), [event]) == 202
+    hub.wait(lambda: hub.look().get("idle"), 60)
+
+
+async def patient(browser: Browser, hub: Hub, faults: list[str]) -> Page:
+    """From the citizen app into the waiting room."""
+    page = await visitor(browser, PHONE, faults)
+    await page.goto(f"http://127.0.0.1:{hub.base + 10}/app")
+    await page.get_by_label("personnummer").fill(PATIENT)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("navigation").get_by_role("link", name="Tider").click()
+    await page.get_by_role("link", name="Anslut").first.click()
+    await page.click("#connect")
+    await section(page, "wait")
+    return page
+
+
+async def staff(browser: Browser, hub: Hub, faults: list[str]) -> Page:
+    """From the day's meetings into the room, which opens by it (V3)."""
+    page = await visitor(browser, DESKTOP, faults)
+    await page.goto(f"http://127.0.0.1:{hub.base + 2}/")
+    await page.fill("#username", "lisa")
+    await page.fill("#password", "sandbox")
+    await page.click("button[type=submit]")
+    await page.click("text=Starta video")
+    await page.fill("#title", "Läkare")
+    await page.click("#connect")
+    return page
+
+
+async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_killed_bridge_is_back_by_itself(hub: Hub) -> None:
+    await asyncio.to_thread(booked, hub)
+    await asyncio.to_thread(hub.run, "clock", "advance", "10m")
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), headless=True, args=ARGUMENTS)
+        try:
+            pat = await patient(browser, hub, faults)
+            lisa = await staff(browser, hub, faults)
+            for page in (lisa, pat):
+                await section(page, "meet")
+                await until(page, f"{SEEN} >= 2")
+            if PICTURE:
+                await lisa.screenshot(path=Path(PICTURE))
+            os.kill(hub.pids()["video"], signal.SIGKILL)
+            await until(pat, "meeting.line.ready === false")
+            for page in (lisa, pat):
+                await until(page, "meeting.line.ready === true")
+                await until(page, f"{SEEN} >= 2")
+        finally:
+            await browser.close()
+    assert faults == []
+    states = [data["state"] for _, data in await asyncio.to_thread(hub.records, "video.sessions.v1")]
+    assert {"opened", "waiting", "joined"} <= set(states)
