@@ -53,7 +53,8 @@ LEASE: Final = "2m"
 """What a part that died was making is taken up again after a minute of the hub's clock (`pipelines.ledger.sends.RENDER_LEASE`)."""
 ENOUGH: Final = 4
 """A fault that so many requests have met may end."""
-PHASE_S: Final = (0.8, 6.0)
+PHASE_S: Final = (0.8, 6.0, 30.0)
+"""It lasts the first at least; the second where it was met by fewer; the third where nobody has met it yet."""
 REST_S: Final = 240.0
 MOVING: Final = tuple(int(state) for state, keeper in KEEPERS.items() if keeper in ("timer", "owner"))
 
@@ -197,9 +198,10 @@ def _faults(outside: Outside, made: Channels, rng: Random, say: Callable[[str], 
         victim = next(victims)
         half = len(letters) // 2
         _post(outside, made, letters[:half])
+        _until_met(outside, system, since, enough=1)
         made.killed[victim] += outside.kill(victim)
         _post(outside, made, letters[half:])
-        met = _until_met(outside, system, since)
+        met = _until_met(outside, system, since, at_least_s=PHASE_S[0])
         outside.sandbox("DELETE", "/faults")
         made.met[f"{system} {mode}"] += met
         say(f"{number + 1:3d}/{len(turns)}  {system} {mode}: met by {met} requests; {victim} killed ({time.monotonic() - since:.1f} s)")
@@ -212,12 +214,12 @@ def _letters(made: Channels, people: list[Somebody], count: int, numbers: Iterat
         yield somebody.letter(ident, kind)
 
 
-def _until_met(outside: Outside, system: str, since: float) -> int:
-    """How many requests met the fault: until enough have, or none will."""
+def _until_met(outside: Outside, system: str, since: float, *, enough: int = ENOUGH, at_least_s: float = 0.0) -> int:
+    """How many requests met the fault: until enough have, or there is no sense in waiting for more."""
     while True:
         left = next(row["requests_left"] for row in outside.sandbox("GET", "/faults")["faults"] if row["system"] == system)
         met, lasted = 1_000_000 - int(left), time.monotonic() - since
-        if (met >= ENOUGH and lasted > PHASE_S[0]) or lasted > PHASE_S[1]:
+        if (met >= enough and lasted >= at_least_s) or lasted > PHASE_S[1 if met else 2]:
             return met
         time.sleep(0.1)
 
