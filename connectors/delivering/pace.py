@@ -76,8 +76,8 @@ def took(sent: Sent) -> Result:
 def failed(failure: PeerFailure, due: Due, *, dedupes: bool, limits: PeerLimits, age: timedelta, chance: float) -> Result:
     """One of the three failures (STYLE 6). `chance` in [0, 1) spreads the pauses of many rows; `age` is since the request."""
     code = loggable(failure.code) or "unnamed"
-    if isinstance(failure, Rejected):
-        return Result("rejected", "rejected", True, code)
+    if isinstance(failure, Rejected):  # a no to the repeat says nothing of the try before
+        return Result("doubted" if due.in_doubt else "rejected", "rejected", True, code)
     again = due.repeats < limits.repeats_max
     if isinstance(failure, Unavailable):
         if due.in_doubt and not again:

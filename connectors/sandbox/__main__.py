@@ -49,7 +49,7 @@ async def run(settings: Settings) -> None:
         settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls()
     ).client_arguments()
     clock = Clock(settings.clock_file)
-    world = World()
+    world = World(settings.hub.sender)
     learning = Learning(world, access, clock.at)
     meter = PrometheusMeter(PART)
     async with AIOKafkaProducer(**access, client_id=PART, acks="all", enable_idempotence=True) as producer:

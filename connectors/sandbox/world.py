@@ -73,8 +73,10 @@ class PrintEntry:
 class World:
     """All that is known. `apply` takes one event; `revision` grows with each that told something, and with each arrival."""
 
-    def __init__(self) -> None:
+    def __init__(self, sender: str | None = None) -> None:
+        """`sender`: whose mail the mailboxes are asked about, the hub's; what they say of another's is not for here. None: anybody's."""
         self._events = 0
+        self._sender = sender
         self.register = Register()
         self.arrivals = Arrivals()
         self.far_asked: Counter[str] = Counter()
@@ -178,6 +180,8 @@ class World:
             self._links_of.note(data["agent"], data["patient"])
 
     def _mailbox(self, data: Data, at: datetime, again: bool) -> None:
+        if self._sender not in (None, data["sender"]):
+            return
         boxes = self.mailboxes.get(data["patient"], {})
         if _newer(data, boxes.get(data["operator"])):
             self.mailboxes.put(data["patient"], {**boxes, data["operator"]: data})

@@ -23,6 +23,7 @@ from pipelines.rules.model import (
     PrintCopy,
     Reason,
     Recipient,
+    Settled,
     Step,
 )
 from schemas.policy import Limits
@@ -98,14 +99,17 @@ def _concluded(person: Person, document: Document, limits: Limits, _now: datetim
     """R15: settled and handled documents stay as they are, but an unread copy of a protected person is withdrawn (P10)."""
     if document.settled or document.mailbox is _ACCEPTED:
         steps.append(_R15_SETTLED)
-        return Decision(_R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now), steps=tuple(steps))
+        return Decision(
+            _R15_SETTLED.rule, "settle", recipients=_remaining(person, document, limits, _now),
+            withdraw=document.settled is not Settled.READ and _withdraws(person, document, limits), steps=tuple(steps),
+        )  # fmt: skip
     if document.print is not _HANDLED:
         return None
     steps.append(_R15_HANDLED)
     return Decision(
         _R15_HANDLED.rule, "print", ("print",), document.reason, _remaining(person, document, limits, _now),
         manual=document.manual, print_class=document.print_class,
-        withdraw=_is_shut(person, limits) and document.app is AppCopy.OPEN, steps=tuple(steps),
+        withdraw=_withdraws(person, document, limits), steps=tuple(steps),
     )  # fmt: skip
 
 

@@ -97,6 +97,7 @@ MOVES: Final[Mapping[tuple[State, Event], State]] = {
     # A process that had lost its slot and yet saw the answer.
     (_S.UNKNOWN, "sent"): _S.ACCEPTED,
     (_S.UNKNOWN, "rejected"): _S.REFUSED,
+    (_S.UNKNOWN, "doubted"): _S.UNKNOWN,
     (_S.UNKNOWN, "ruled_accepted"): _S.ACCEPTED,
     (_S.UNKNOWN, "ruled_refused"): _S.REFUSED,
     (_S.UNKNOWN, "ruled_resend"): _S.RENDERED,

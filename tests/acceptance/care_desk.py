@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +68,16 @@ class Desk:
         )
         self.topics.send("receipts.v1", "delivery.answered.v1", answer, source="/kivra", key=delivery["delivery_id"])
 
+    @contextmanager
+    def failing(self, system: str, mode: str, **limits: Any) -> Iterator[None]:
+        """A stand-in outside fails in this way, until the end of the block or a limit before it."""
+        answer = self.hub.http("POST", 10, "/faults", {"system": system, "mode": mode} | limits)
+        assert answer.status == 200, answer
+        try:
+            yield
+        finally:
+            assert self.hub.http("DELETE", 10, f"/faults?system={system}").status == 200
+
     def now(self) -> str:
         return str(self.hub.http("GET", 10, "/clock").json["now"])
 
@@ -83,6 +95,21 @@ class Desk:
     def printed(self, document_id: str, timeout_s: float = 120) -> dict[str, Any]:
         entries = until(lambda: self.entries(document_id, "print.entered.v1"), timeout_s, f"print entry of {document_id}")
         return dict(entries[-1])
+
+    def settlements(self, document_id: str) -> list[str]:
+        """Every outcome that was told of a document."""
+        return [s["outcome"] for s in self.of_type("app.documents.v1", "document.settled.v1", document_id=document_id)]
+
+    def settled(self, document_id: str, outcome: str, timeout_s: float = 120) -> None:
+        until(lambda: self.settlements(document_id) == [outcome], timeout_s, f"{document_id} {outcome}")
+
+    def unknown(self, document_id: str, timeout_s: float = 120) -> dict[str, Any]:
+        """The row of a delivery on the desk of unknown outcomes."""
+
+        def look() -> dict[str, Any] | None:
+            return next((row for row in self.hub.ask("unknown", "list")["items"] if row["about"] == document_id), None)
+
+        return until(look, timeout_s, f"{document_id} on the desk")
 
     def entries(self, document_id: str, type_: str) -> list[dict[str, Any]]:
         return self.of_type("print.entries.v1", type_, document_id=document_id)

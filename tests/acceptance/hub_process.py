@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.leash import leashed
+
 HUB = Path(sys.executable).parent / "hub"
 
 Found = TypeVar("Found")
@@ -50,7 +52,7 @@ class HubProcess:
         self.dir.mkdir(parents=True, exist_ok=True)
         with (self.dir.parent / f"{self.dir.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [HUB, "up", *self.arguments, "--port-base", str(self.base), "--dir", str(self.dir)],
+                leashed(HUB, "up", *self.arguments, "--port-base", str(self.base), "--dir", self.dir),
                 stdout=log,
                 stderr=log,
                 env=self.environment,

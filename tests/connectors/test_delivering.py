@@ -171,6 +171,17 @@ async def test_repeats_end_at_the_desk(hub: Desk) -> None:
     assert await hub.pool.fetchval("SELECT count(*) FROM attempts") == 4
 
 
+async def test_what_may_have_been_sent_is_never_called_refused(hub: Desk) -> None:
+    """The recipient has it and opts out before the repeat: paper beside it would be a second copy, so the desk decides."""
+    kivra = FakeMailbox(dedupes=True)
+    kivra.plan.extend([Uncertain("timeout", "arrived"), Rejected("40105")])
+    delivery = await _asked(hub, kivra)
+    await delivery.rest()
+    hub.time += timedelta(seconds=60)
+    await delivery.rest()
+    assert (await delivery.state(), (await delivery.row())["code"]) == ("unknown", "40105")
+
+
 async def test_what_may_have_been_sent_is_never_called_withdrawn(hub: Desk) -> None:
     kivra = FakeMailbox(dedupes=True)
     kivra.plan.append(Uncertain("timeout"))

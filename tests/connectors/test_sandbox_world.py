@@ -155,3 +155,13 @@ def test_old_decisions_are_forgotten_whole(world: World) -> None:
     assert world.decisions_of("a") == []
     assert len(world.decisions_of("c")) == 1
     assert set(world._decided) == {"b", "c"}
+
+
+def test_what_a_mailbox_says_of_another_senders_mail_tells_nothing_of_ours() -> None:
+    """R9: it must accept mail from this sender."""
+    world = World("162321000016")
+    said = {"patient": ADULT, "operator": "kivra", "accepts": True, "as_of": "2026-11-23T09:30:00Z"}
+    tell(world, "mailbox.changed.v1", {**said, "sender": "165560000001"})
+    assert ADULT not in world.mailboxes
+    tell(world, "mailbox.changed.v1", {**said, "sender": "162321000016"})
+    assert world.mailboxes[ADULT]["kivra"]["accepts"] is True

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.leash import leashed
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 HUB: Final = Path(sys.executable).parent / "hub"
 PARTITIONS: Final = 12
@@ -47,7 +49,7 @@ class Hub:
 
     def start(self) -> None:
         with (self.dir.parent / "up.log").open("ab") as log:
-            command = [HUB, "--dir", self.dir, "up", "--port-base", str(self.base)]
+            command = leashed(HUB, "--dir", self.dir, "up", "--port-base", str(self.base))
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment, cwd=ROOT, start_new_session=True)
         self.wait(lambda: self.look().get("idle"), 240)
 

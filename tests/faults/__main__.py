@@ -1,6 +1,7 @@
-"""`make faults`: every kind of fault many times; the report goes to docs/faults.md and docs/faults.json.
+"""`make faults`: every kind of fault many times, then peers that fail; the report goes to docs/faults.md and docs/faults.json.
 
-    python -m tests.faults [--times N] [--seed S] [--rate R] [--only KIND] [--short] [--no-report] [--result FILE]
+    python -m tests.faults [--times N] [--seed S] [--rate R] [--only KIND] [--short] [--documents N] [--channels] [--no-report]
+                           [--result FILE]
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from random import Random
 
 from config.settings import load
+from tests.faults import channels
+from tests.faults.account import Account
 from tests.faults.kinds import KINDS, LIMIT, SHORT
 from tests.faults.report import facts, write
 from tests.faults.run import Run, run
@@ -42,24 +45,42 @@ def steps(options: argparse.Namespace) -> list[tuple[str, ...]]:
     return order
 
 
-async def main(options: argparse.Namespace) -> int:
-    directory = Path(options.dir or tempfile.mkdtemp(prefix="hub-faults-"))
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o755)
-    made: Run
+async def spine(options: argparse.Namespace, directory: Path) -> Run:
     async with world(directory, load({}).cache_dir, **SETTINGS) as w:
         made = await run(w, steps(options), options.seed, options.rate)
-    for name, number in made.account.counts.items():
+    tell(made.account)
+    return made
+
+
+def tell(made: Account) -> None:
+    for name, number in made.counts.items():
         print(f"{number:9d}  {name}")
-    for promise, examples in made.account.broken.items():
+    for promise, examples in made.broken.items():
         print(f"BROKEN: {promise}: {examples}")
-    if not options.no_report:
-        write(made, options.seed, options.rate)
+
+
+def main(options: argparse.Namespace) -> int:
+    directory = Path(options.dir or tempfile.mkdtemp(prefix="hub-faults-"))
+    made: Run | None = None
+    peers: channels.Channels | None = None
+    for part in ("spine", "channels"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    for folder in (directory, directory / "spine", directory / "channels"):
+        folder.chmod(0o755)
+    if not options.channels:
+        made = asyncio.run(spine(options, directory / "spine"))
+    if options.channels or not (options.short or options.only):
+        peers = channels.run(directory / "channels", options.documents, options.seed)
+        tell(peers.account)
+    broken = any(one is not None and one.account.broken for one in (made, peers))
+    if made is not None and peers is not None and not options.no_report:
+        write(made, peers, options.seed, options.rate)
     if options.result:
-        Path(options.result).write_text(json.dumps(facts(made, options.seed, options.rate)))
-    if not options.dir and not made.account.broken:
+        found = facts(made, options.seed, options.rate) if made is not None else peers.facts() if peers is not None else {}
+        Path(options.result).write_text(json.dumps(found))
+    if not options.dir and not broken:
         shutil.rmtree(directory, ignore_errors=True)
-    return 1 if made.account.broken else 0
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
@@ -70,7 +91,9 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=150.0, help="events a second")
     parser.add_argument("--only", help="kinds whose name has this in it")
     parser.add_argument("--short", action="store_true", help="the short form")
+    parser.add_argument("--documents", type=int, default=10_000, help="that go out while peers fail")
+    parser.add_argument("--channels", action="store_true", help="failing peers alone")
     parser.add_argument("--dir", help="keep the data here")
     parser.add_argument("--result", help="write the facts of the run here, as JSON")
     parser.add_argument("--no-report", action="store_true")
-    sys.exit(asyncio.run(main(parser.parse_args())))
+    sys.exit(main(parser.parse_args()))

@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from tests.faults.account import Account
+from tests.faults.channels import Channels
 from tests.faults.parts import ROOT
 from tests.faults.run import Run
 
@@ -30,17 +32,14 @@ def facts(run: Run, seed: int, rate: float) -> dict[str, Any]:
     }
 
 
-def write(run: Run, seed: int, rate: float, docs: Path = DOCS) -> None:
-    found = facts(run, seed, rate)
+def write(run: Run, channels: Channels, seed: int, rate: float, docs: Path = DOCS) -> None:
+    found = facts(run, seed, rate) | {"channels": channels.facts()}
     (docs / "faults.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    (docs / "faults.md").write_text(_text(run, found))
+    (docs / "faults.md").write_text(_text(run, found) + "\n" + _peers(channels))
 
 
 def _text(run: Run, found: dict[str, Any]) -> str:
-    broken = found["broken_promises"]
-    promises = {name: n for name, n in run.account.counts.items() if name in run.account.promises}
     counts = {name: n for name, n in run.account.counts.items() if name not in run.account.promises}
-    verdict = "Nothing was broken." if not broken else f"**{broken} broken promises.**"
     lines = [
         "# Faults",
         "",
@@ -50,11 +49,10 @@ def _text(run: Run, found: dict[str, Any]) -> str:
         "hub comes to rest, receipts come, the clock moves on by 49 hours, and everything is read anew: every record of every topic,",
         "every row of the ledger.",
         "",
-        f"**{found['faults']} faults of {len(run.happened)} kinds in {found['minutes']} minutes** (seed {found['seed']}). {verdict}",
+        f"**{found['faults']} faults of {len(run.happened)} kinds in {found['minutes']} minutes** (seed {found['seed']})."
+        f" {_verdict(run.account)}",
         "",
-        "| promise: what breaks it | found |",
-        "|---|---:|",
-        *(f"| {name} | {number} |" for name, number in promises.items()),
+        *_promises(run.account),
         "",
         "| counted | |",
         "|---|---:|",
@@ -71,3 +69,42 @@ def _text(run: Run, found: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _peers(run: Channels) -> str:
+    counts = {name: n for name, n in run.account.counts.items() if name not in run.account.promises}
+    lines = [
+        "## Peers that fail",
+        "",
+        "A whole hub with its stand-ins of SPAR, Mina meddelanden, Kivra and an SMS provider, which fail one after the other in every",
+        "way while documents go out by every channel and the delivery part, a worker, the gateway and the timers are killed. Then the",
+        "faults end, the hub comes to rest, half of what the app has is read, the clock moves on by 48 hours, and what the hub says is",
+        "held against what arrived outside. Deliveries in doubt are the desk's: nothing of them is guessed.",
+        "",
+        f"**{len(run.of):,} documents to {len(run.people):,} people in {run.wall_s / 60:.1f} minutes**, at rest"
+        f" {run.rest_s:.0f} s after the last fault. {_verdict(run.account)}",
+        "",
+        *_promises(run.account),
+        "",
+        "| counted | |",
+        "|---|---:|",
+        *(f"| {name} | {number:,} |" for name, number in counts.items()),
+        "",
+        "| fault of a peer | requests that met it |",
+        "|---|---:|",
+        *(f"| {name} | {number:,} |" for name, number in sorted(run.met.items())),
+        "",
+        "Killed: " + ", ".join(f"{name}: {n}" for name, n in sorted(run.killed.items())) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(account: Account) -> str:
+    broken = sum(account.counts[name] for name in account.broken)
+    return "Nothing was broken." if not broken else f"**{broken} broken promises.**"
+
+
+def _promises(account: Account) -> list[str]:
+    found = (f"| {name} | {account.counts[name]} |" for name in account.promises)
+    return ["| promise: what breaks it | found |", "|---|---:|", *found]

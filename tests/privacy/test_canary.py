@@ -357,6 +357,20 @@ def test_what_was_shown_of_somebody_who_became_protected_is_taken_back_within_a_
     assert {room["state"] for room in last.values() if room["resource"] == resource} == {"void"}
 
 
+def test_a_mailbox_and_a_phone_got_what_is_theirs_and_of_protected_people_nothing_arrived_anywhere(run: Run) -> None:
+    """R3: asked of the stand-ins outside, which keep what really came."""
+
+    def arrived(who: str, channel: str) -> list[str]:
+        rows = json.loads(run.request(f"http://127.0.0.1:{run.hub.base + 10}/inbox/{channel}/{PEOPLE[who].pid}"))
+        return sorted(row.get("document_id", row["sha256"]) for row in rows)
+
+    number = PEOPLE["plain"].number
+    assert arrived("plain", "kivra") == [f"doc-{number}-1", f"doc-{number}-k"]
+    assert arrived("plain", "sms")
+    channels = ("app", "kivra", "billo", "minmyndighetspost", "fortnox", "sms")
+    assert {(who, channel) for who in PROTECTED for channel in channels if arrived(who, channel)} == set()
+
+
 # --- what operators see -------------------------------------------------------------------------------------------------------------
 
 
@@ -366,7 +380,8 @@ def _leaks(raw: bytes) -> set[tuple[str, str]]:
 
 def test_no_log_file_names_anybody(run: Run) -> None:
     files = [*(run.hub.dir / "log").iterdir(), run.hub.dir.parent / "up.log"]
-    assert {"gateway.log", "kafka.log", "postgres.log", "worker-0.log", "timers.log", "sandbox.log"} <= {file.name for file in files}
+    parts = {"gateway.log", "kafka.log", "postgres.log", "worker-0.log", "timers.log", "delivery.log", "register.log", "sandbox.log"}
+    assert parts <= {file.name for file in files}
     assert {file.name: found for file in files if (found := _leaks(file.read_bytes()))} == {}
 
 

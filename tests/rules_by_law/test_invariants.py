@@ -166,7 +166,7 @@ async def holds(hub: LawDesk, said: Any) -> None:
     assert await hub.pool.fetchval(entries) == 0
     leaked = "SELECT count(*) FROM bookings b JOIN persons p USING (person) WHERE p.protection > 0"
     assert await hub.pool.fetchval(f"{leaked} AND (shown_app OR shown_portal OR wanted)") == 0, "a booking of somebody protected is shown"
-    open_copies = "SELECT count(*) FROM documents d JOIN persons p USING (person) WHERE p.protection > 0 AND d.app = 1 AND d.settled = 0"
+    open_copies = "SELECT count(*) FROM documents d JOIN persons p USING (person) WHERE p.protection > 0 AND d.app = 1 AND d.settled <> 1"
     assert await hub.pool.fetchval(open_copies) == 0, "an unread copy of somebody protected is in the app"
     if hub.register == "unknown" or hub.register == "silent":
         known = set(hub.people)

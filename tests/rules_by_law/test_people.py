@@ -15,6 +15,7 @@ from tests.pipelines.desk import (
     UNIT,
     account,
     agent,
+    answer,
     booking,
     kallelse,
     letter,
@@ -565,6 +566,17 @@ async def test_a_document_that_was_read_is_not_withdrawn(hub: LawDesk) -> None:
     await hub.take(read(ADULT))
     said = await hub.take(person(ADULT, protection="sekretessmarkering", as_of=START + MINUTE))
     assert of(said, "document.withdrawn.v1") == of(said, "print.entered.v1") == []
+
+
+async def test_a_copy_that_only_a_mailbox_took_leaves_the_app_and_stays_settled(hub: LawDesk) -> None:
+    """P10: unread in the app, whatever the mailbox said; nothing goes to paper, for the recipient has it (R11)."""
+    said = await hub.take(person(ADULT), account(ADULT), mailbox(ADULT), letter(ADULT))
+    (request,) = of(said, "delivery.requested.v1")
+    assert [one["outcome"] for one in of(await hub.take(answer(request["delivery_id"], "accepted")), "document.settled.v1")] == ["accepted"]
+    said = await hub.take(person(ADULT, protection="sekretessmarkering", as_of=START + MINUTE))
+    assert [one["document_id"] for one in of(said, "document.withdrawn.v1")] == ["d1"]
+    assert of(said, "print.entered.v1") == of(said, "document.settled.v1") == []
+    assert of(await hub.wait(hours=48), "print.entered.v1") == []
 
 
 async def test_a_child_whose_protection_becomes_known_is_withdrawn_from_the_guardians(hub: LawDesk) -> None:
