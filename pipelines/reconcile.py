@@ -213,6 +213,7 @@ def reconcile(told: Told, kept: Kept, got: Mapping[str, Inbox], span: Span) -> A
 def _intake(account: Account, told: Told, kept: Kept, span: Span) -> None:
     """came in → dead letter, or a document that is decided. Each record is counted; a document once."""
     met: set[str] = set()
+    named = {came.document_id for came in told.came}
     for came in told.came:
         name = came.document_id or "/".join(map(str, came.place))
         if came.place in kept.dead:
@@ -236,7 +237,7 @@ def _intake(account: Account, told: Told, kept: Kept, span: Span) -> None:
             else:
                 account.count(came.at, INTAKE, _decided(account, row, span))
     for row in kept.rows.values():
-        if row.document_id not in met and span.has(row.sent) and row.sent >= told.full_since:
+        if row.document_id not in named and span.has(row.sent) and row.sent >= told.full_since:
             account.count(row.sent, INTAKE, "wrong")
             account.differences.append(Difference("submitted", row.document_id, "on its topic", "nothing"))
 
