@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from config import certificates
+from config import certificates, plans
 from config.policy import LimitKeys, SourceTable, Table, UnitsFile, build
 from config.ports import PEERS, WORKERS_MAX, Ports, ports
 from config.secrets import password, secret
@@ -193,7 +193,8 @@ class PaceTable(Table):
     total_seconds: Seconds = 60
     pause_seconds_min: Seconds = 5
     pause_seconds_max: Seconds = 900
-    repeats_max: Annotated[int, Field(ge=0, le=100)] = 3
+    repeats_max: Annotated[int, Field(ge=0, le=100)] | None = None
+    """None: by what the channel can (`repeats_max` of the settings)."""
 
 
 class SmsTable(PaceTable):
@@ -370,6 +371,10 @@ class Settings(Table):
             context.load_cert_chain(peer.certificate_file, peer.key_file or None)
         return context
 
+    def repeats_max(self, channel: str) -> int:
+        """How often the delivery part may repeat by itself what is in doubt at a channel's peer."""
+        return plans.repeats_max(self, channel)
+
     @property
     def hl7_port(self) -> int:
         """Where HL7 v2 over MLLP is taken in; 0: nowhere. The sandbox has it on without being told."""
@@ -417,6 +422,8 @@ def load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
         values.setdefault("sandbox", {})["clock_speed"] = env["HUB_CLOCK_SPEED"]
     if outside := sorted(_NOT_IN_FILES & values.keys()):
         raise SettingsError("\n".join(f"{key}: no such setting" for key in outside))
+    if impossible := list(plans.impossible_tables(values)):
+        raise SettingsError("\n".join(impossible))
     values["units_file"] = _read(directory / "units.toml")
     values["dir"] = Path(env.get("HUB_DIR") or "var").absolute()
     values["cache_dir"] = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nordic-care-hub"
@@ -430,6 +437,8 @@ def load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
         raise SettingsError("\n".join(_line(error) for error in wrong.errors())) from None
     except ValueError as wrong:
         raise SettingsError(str(wrong)) from None
+    if impossible := list(plans.impossible(settings)):
+        raise SettingsError("\n".join(impossible))
     return settings
 
 

@@ -5,7 +5,7 @@ channel's own, time comes with the letter), its bytes are kept in the ledger and
 decision 5). `send` and `reach` move bytes; they raise the three failures of `schemas.errors` and nothing else:
 `Rejected` (this channel does not take it, never repeat), `Unavailable` (nothing was done, repeat later), `Uncertain`
 (it may have been done). What the rules need to know of a channel (sizes, ages, receipts) stands in
-`pipelines/rules/channels.py`.
+`schemas/capabilities.py`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ bare HTTP status (RFC 9110 section 15) where the body says nothing that the conn
 
 import asyncio
 import io
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -137,6 +138,14 @@ def loggable(code: object) -> str:
     if not plain.isascii() or not plain.isalnum() or len(text) > CODE_CHARS_MAX or sum(map(str.isdigit, text)) >= 10:
         return ""
     return text
+
+
+_BY_CHANCE: Final = re.compile(r"[a-z]?[0-9a-f]{32,64}|[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+
+
+def loggable_name(name: str) -> str:
+    """A peer's own name of something: like a code, or made by chance (a UUID, 32 hexadecimal digits or more), whose digits are nobody's."""
+    return name if _BY_CHANCE.fullmatch(name) and not name.isdigit() else loggable(name)
 
 
 class Peer:

@@ -46,6 +46,16 @@ def map_wall(segments: tuple[Segment, ...], wall: float) -> float:
     return segments[i].at(wall) if i >= 0 else wall
 
 
+def wall_of(segments: tuple[Segment, ...], hub: float) -> float:
+    """The first wall instant at which hub time was, or will be, `hub` or later."""
+    until = float("inf")
+    for segment in reversed(segments):
+        if segment.hub <= hub:
+            return min(segment.wall + (hub - segment.hub) / segment.speed, until)
+        until = segment.wall
+    return min(hub, until)
+
+
 def continue_with(segments: tuple[Segment, ...], wall: float, jump: float, speed: float) -> tuple[Segment, ...]:
     """The segments with one more that begins at `wall`, `jump` seconds further on, running at `speed`."""
     if jump < 0:
@@ -82,6 +92,11 @@ class Clock:
         if not self._segments:
             return wall
         return datetime.fromtimestamp(map_wall(self._segments, wall.timestamp()), UTC)
+
+    def wall_of(self, hub: datetime) -> datetime:
+        """The first wall instant at which hub time was, or will be, `hub` or later."""
+        self._refresh()
+        return datetime.fromtimestamp(wall_of(self._segments, hub.timestamp()), UTC)
 
     def mapping(self) -> Callable[[float], datetime]:
         """`at` for many instants (epoch seconds) with one look at the file: for the append times of one batch."""

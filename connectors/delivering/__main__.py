@@ -172,7 +172,7 @@ def lane_limits(settings: Settings, name: str) -> PeerLimits:
     """How a peer is fed."""
     table: PaceTable = getattr(settings.delivery, name)
     return PeerLimits(
-        table.per_second, table.concurrent_max, table.pause_seconds_min, table.pause_seconds_max, table.repeats_max,
+        table.per_second, table.concurrent_max, table.pause_seconds_min, table.pause_seconds_max, settings.repeats_max(name),
         timedelta(days=settings.delivery.gives_up_days),
     )  # fmt: skip
 

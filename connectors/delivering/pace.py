@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from connectors.channels import Sent
 from connectors.delivering.ports import Due
-from connectors.peer import loggable
+from connectors.peer import loggable, loggable_name
 from schemas.errors import PeerFailure, Rejected, Unavailable
 
 Event = Literal["sent", "rejected", "waits", "doubted"]
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 
 def took(sent: Sent) -> Result:
     """The peer took it."""
-    return Result("sent", "sent", True, reference=loggable(sent.reference) or None)
+    return Result("sent", "sent", True, reference=loggable_name(sent.reference) or None)
 
 
 def failed(failure: PeerFailure, due: Due, *, dedupes: bool, limits: PeerLimits, age: timedelta, chance: float) -> Result:

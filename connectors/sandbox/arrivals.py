@@ -1,4 +1,4 @@
-"""What really arrived, for whom, how often: the answer of `GET /inbox/{channel}/{person}`. Pure.
+"""What really arrived, for whom, how often: the answers of `GET /inbox/{channel}` and `GET /inbox/{channel}/{person}`. Pure.
 
 `times` counts deliveries: events of their own (`ce_id`) that brought a person this content. A topic may give one event
 more than once and a consumer knows it by its id; `records` counts those too, so that nothing is hidden.
@@ -86,14 +86,14 @@ class Arrivals:
             found.times += 1
             found.last_at = at
 
+    def all_of(self, channel: str) -> list[dict[str, Any]]:
+        """All that arrived by a channel, without for whom."""
+        inboxes = (inbox for (by, _), inbox in self._by_person.items() if by == channel)
+        return [arrival.shown(channel) for inbox in inboxes for arrival in inbox.values()]
+
     def newest(self, channel: str, count: int) -> list[tuple[str, Arrival]]:
         """The last to arrive by a channel, each with its person, the newest first."""
-        rows = (
-            (person, arrival)
-            for (by, person), inbox in self._by_person.items()
-            if by == channel
-            for arrival in inbox.values()
-        )
+        rows = ((person, arrival) for (by, person), inbox in self._by_person.items() if by == channel for arrival in inbox.values())
         return nlargest(count, rows, key=lambda row: row[1].last_at)
 
     def count(self, channel: str) -> int:

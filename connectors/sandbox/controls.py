@@ -105,6 +105,16 @@ async def inbox(request: web.Request) -> web.Response:
     return as_json([_with_document(row, world.deliveries) for row in world.arrivals.of(channel, _person(request))])
 
 
+async def whole_inbox(request: web.Request) -> web.Response:
+    """All that really arrived by a channel, without for whom. Mailboxes and phones forget when the sandbox ends: `since` is its start."""
+    channel = request.match_info["channel"]
+    if channel not in CHANNELS:
+        raise web.HTTPNotFound
+    sandbox = request.app[SANDBOX]
+    items = [_with_document(row, sandbox.world.deliveries) for row in sandbox.world.arrivals.all_of(channel)]
+    return as_json({"since": time_text(sandbox.clock.at(sandbox.began)), "items": items})
+
+
 async def lookups(request: web.Request) -> web.Response:
     """How often each register was asked about a test person."""
     world, person = request.app[SANDBOX].world, _person(request)
@@ -121,6 +131,7 @@ def routes() -> list[web.RouteDef]:
         web.delete("/faults", clear_faults),
         web.post("/people", add_person),
         web.get("/inbox/lookups/{person}", lookups),
+        web.get("/inbox/{channel}", whole_inbox),
         web.get("/inbox/{channel}/{person}", inbox),
     ]
 

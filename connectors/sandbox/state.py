@@ -1,7 +1,7 @@
 """What the handlers share."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ class Sandbox:
     video_url: str = ""
     """Where the pages of video rooms are: `/meet/{room}`."""
     wall: Callable[[], datetime] = wall_now
+    began: datetime = field(default_factory=wall_now)
+    """Since when it takes things in, by the wall clock."""
     caught_up: Callable[[], Awaitable[bool]] = nothing_to_wait_for
     """What a peer awaits before it answers from what the topics told (`Learning.caught_up`)."""
 

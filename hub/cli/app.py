@@ -161,6 +161,19 @@ def verify(context: typer.Context) -> None:
     _end(command.run(common.screen, common.dir))
 
 
+@app.command(epilog=EVERY)
+def reconcile(
+    context: typer.Context,
+    begin: Annotated[str, typer.Option("--from", metavar="T", help="A day or a time.")],
+    end: Annotated[str, typer.Option("--to", metavar="T", help="A day or a time, not included.")],
+) -> None:
+    """Count what came in, was decided, delivered and printed, by hour and channel, and name what does not add up. Exit 1 if anything."""
+    from hub.cli import reconcile as command
+
+    common = _of(context)
+    _end(command.run(common.screen, common.dir, begin, end))
+
+
 # --- dead letters -----------------------------------------------------------------------------------------------------------
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="Which ones; the first characters of an id are enough.")]

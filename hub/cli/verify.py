@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -23,6 +23,12 @@ BETWEEN_PASSES_S: Final = 2.0
 SILENT_MAX: Final = 20
 READ_MS: Final = 500
 SHOWN_MAX: Final = 50
+
+
+class Listener(Protocol):
+    """Who takes the records."""
+
+    def add_all(self, records: list[Any]) -> None: ...
 
 
 def run(screen: Screen, directory: Path) -> int:
@@ -59,7 +65,7 @@ async def _pass(screen: Screen, settings: Settings) -> Report:
 
 
 async def read(
-    reader: AIOKafkaConsumer, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int], held: Held, advance: Advance
+    reader: AIOKafkaConsumer, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int], held: Listener, advance: Advance
 ) -> None:
     """Everything from begin to end of each partition. A position may pass over offsets that compaction took."""
     waiting = {p for p, end in ends.items() if begins[p] < end}

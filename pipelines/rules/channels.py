@@ -1,41 +1,11 @@
-"""What each channel can do, as data (ARCHITECTURE decision 7), and the one mailbox path of a document (R9, C10, P5)."""
+"""The one mailbox path of a document, by what each channel can do (`schemas.capabilities`; R9, C10, P5)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from pipelines.rules.catalogue import said
 from pipelines.rules.model import AccountState, Mailbox, Operator, Person, Step
-
-KIVRA_JSON_BYTES_MAX: Final = 1_000_000
-"""Kivra's limit of one content as JSON; the content is base64 in it."""
-MM_SOAP_BYTES_MAX: Final = 2_097_152
-"""Mina meddelanden's limit of one SOAP request; the content is base64 in a signed delivery that is base64 again."""
-KIVRA_ENVELOPE_BYTES: Final = 16_000
-"""Room kept for what stands around the content in the JSON."""
-MM_ENVELOPE_BYTES: Final = 48_000
-"""Room kept for signatures, certificates and headers in the SOAP request."""
-
-
-class Channel(NamedTuple):
-    """A channel's abilities. `bytes_max` is of content: body, footer and decoded attachments together."""
-
-    name: str
-    bytes_max: int
-    age_min: int
-    read_receipt: bool
-    acceptance: bool
-    dedupes: bool
-
-
-CHANNELS: Final[Mapping[str, Channel]] = {
-    row.name: row
-    for row in (
-        #       name               bytes_max                                                 age  read   accept dedupes
-        Channel("app",             5_000_000,                                                0,   True,  False, True),
-        Channel("kivra",           (KIVRA_JSON_BYTES_MAX - KIVRA_ENVELOPE_BYTES) * 3 // 4,   18,  False, True,  True),
-        Channel("mina_meddelanden", (MM_SOAP_BYTES_MAX - MM_ENVELOPE_BYTES) * 9 // 16,       18,  False, True,  False),
-    )
-}  # fmt: skip
+from schemas.capabilities import CHANNELS, Channel
 
 PATHS: Final[Mapping[Operator, Channel]] = {
     operator: CHANNELS["kivra" if operator is Operator.KIVRA else "mina_meddelanden"] for operator in Operator

@@ -94,6 +94,64 @@ WRONG = [
 ]
 
 
+IMPOSSIBLE = [
+    ({"HUB__RULES__ADULT_AGE": "17"}, "rules.adult_age: 17 is below 18, the youngest that kivra is for"),
+    ({"HUB__DELIVERY__SMS__REPEATS_MAX": "1"}, "delivery.sms.repeats_max: sms does not recognise repeats"),
+    ({"HUB__DELIVERY__MINA_MEDDELANDEN__REPEATS_MAX": "3"}, "delivery.mina_meddelanden.repeats_max: mina_meddelanden does not"),
+    (
+        {"HUB__PEERS__KIVRA__RECOGNISES_REPEATS": "false", "HUB__DELIVERY__KIVRA__REPEATS_MAX": "2"},
+        "delivery.kivra.repeats_max: peers.kivra.recognises_repeats is false",
+    ),
+    ({"HUB__DELIVERY__KIVRA__QUIET_FROM": "21:00"}, "delivery.kivra.quiet_from: kivra has no quiet hours"),
+    ({"HUB__DELIVERY__MINA_MEDDELANDEN__QUIET_EXEMPT": "[]"}, "delivery.mina_meddelanden.quiet_exempt: mina_meddelanden has no"),
+]
+
+
+@pytest.mark.parametrize(("env", "says"), IMPOSSIBLE, ids=[says for _, says in IMPOSSIBLE])
+def test_a_plan_that_needs_what_a_channel_cannot_give_is_refused_by_key_and_reason(env: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        load(env)
+
+
+@pytest.mark.parametrize(
+    ("units", "says"),
+    [
+        (UNITS.replace("unread_hours = 36", "adult_age = 16"), "providers.SE1-P1.adult_age: 16 is below 18"),
+        (UNITS.replace("unread_hours = 72", "adult_age = 16"), "units.SE1-B2.adult_age: 16 is below 18"),
+    ],
+)
+def test_also_a_provider_or_unit_makes_nobody_an_adult_whom_no_mailbox_takes(tmp_path: Path, units: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        load(write(tmp_path, units=units))
+
+
+@pytest.mark.parametrize(
+    ("env", "channel", "repeats"),
+    [
+        ({}, "kivra", 3),
+        ({}, "mina_meddelanden", 0),
+        ({}, "sms", 0),
+        ({"HUB__DELIVERY__KIVRA__REPEATS_MAX": "7"}, "kivra", 7),
+        ({"HUB__DELIVERY__SMS__REPEATS_MAX": "0"}, "sms", 0),
+        ({"HUB__PEERS__KIVRA__RECOGNISES_REPEATS": "false"}, "kivra", 0),
+        ({"HUB__PEERS__KIVRA__RECOGNISES_REPEATS": "false", "HUB__DELIVERY__KIVRA__REPEATS_MAX": "0"}, "kivra", 0),
+    ],
+)
+def test_what_is_in_doubt_is_repeated_only_where_the_channel_recognises_it(env: dict[str, str], channel: str, repeats: int) -> None:
+    assert load(env).repeats_max(channel) == repeats
+
+
+def test_all_that_is_impossible_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"HUB__RULES__ADULT_AGE": "15", "HUB__DELIVERY__SMS__REPEATS_MAX": "1"})
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_an_older_age_and_the_quiet_hours_of_texts_are_fine() -> None:
+    settings = load({"HUB__RULES__ADULT_AGE": "20", "HUB__DELIVERY__SMS__QUIET_FROM": "20:00"})
+    assert (settings.policy.limits.adult_age, settings.delivery.sms.quiet_from.hour) == (20, 20)
+
+
 @pytest.mark.parametrize(("env", "says"), WRONG, ids=[says for _, says in WRONG])
 def test_what_is_wrong_is_named(env: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(says)):

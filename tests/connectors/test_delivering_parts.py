@@ -92,6 +92,9 @@ def _failed(failure: Any, *, dedupes: bool = False, age: timedelta = timedelta()
 
 def test_each_failure_has_one_meaning() -> None:
     assert took(Sent("abc")).event == "sent"
+    for name in ("s3e42364ce2f6aa00bb45f3a27a48408a", "f1" * 32, "41686A50-7c68-5bee-806d-f460cd80439b"):
+        assert took(Sent(name)).reference == name
+    assert took(Sent("1990010198021990010198021990010198")).reference is None
     assert took(Sent("about 199001019802")).reference is None, "a reference that may be a person is not kept"
     assert _failed(Rejected("40032"))[:4] == ("rejected", "rejected", True, "40032")
     assert _failed(Unavailable("http_503"))[:4] == ("waits", "unavailable", False, "http_503")

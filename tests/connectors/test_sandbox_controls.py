@@ -225,6 +225,18 @@ async def test_the_inbox_tells_what_arrived_by_channel(it: Running) -> None:
     assert (await _call(it, "GET", "/inbox/app/nobody"))[0] == 400
 
 
+async def test_a_whole_inbox_tells_what_arrived_and_nobody_for_whom(it: Running) -> None:
+    tell(it.world, "delivery.requested.v1", requested("b", ADULT))
+    for name in ("l-b", "l-c", "l-c"):
+        it.world.arrivals.note("kivra", ADULT, "delivery_id", name, "0" * 64, 3, NOW, repeated=False)
+    status, found = await _call(it, "GET", "/inbox/kivra")
+    assert (status, datetime.fromisoformat(found["since"]) <= it.sandbox.clock.now()) == (200, True)
+    assert [(row["delivery_id"], row.get("document_id"), row["times"]) for row in found["items"]] == [("l-b", "b", 1), ("l-c", None, 2)]
+    assert ADULT not in str(found)
+    assert (await _call(it, "GET", "/inbox/sms"))[1]["items"] == []
+    assert (await _call(it, "GET", "/inbox/pigeon"))[0] == 404
+
+
 async def test_faults_are_shown_and_cleared(it: Running) -> None:
     await _call(it, "POST", "/faults", {"system": "spar", "mode": "slow", "for_seconds": 60})
     status, told = await _call(it, "POST", "/faults", {"system": "takecare", "mode": "refuse", "for_requests": 3})

@@ -1,4 +1,4 @@
-"""Commands that read or write topics: publish, lag, dead letters, verify. Real Kafka and PostgreSQL; the workers' part is a desk."""
+"""Commands that read or write topics. Real Kafka and PostgreSQL; the workers' part is a desk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import base64
 import io
 import json
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -19,11 +25,13 @@ from config.settings import load
 from hub.cli.lag import verdict
 from hub.embedded.running import KafkaServer
 from hub.topics import provision
+from pipelines import ids
 from pipelines.ledger import held
+from schemas.cloudevents import Envelope, structured
 from schemas.keys import PersonKeys
 from schemas.topics import TOPICS
 from tests.hub.cli_support import Cli, lines, make_dir, set_clock
-from tests.pipelines.desk import ANNA, START, Desk, account, desk, letter, person, read
+from tests.pipelines.desk import ANNA, START, Desk, Event, account, desk, letter, mailbox, person, read
 
 GOLDEN = Path("tests/golden/takecare")
 KEYS = PersonKeys({1: b"k" * 32}, 1)
@@ -305,12 +313,144 @@ async def _keeping(hub: Desk, said: list[Any]) -> None:
         said += (await hub.work.commands(commands)).outputs
 
 
-async def _publish(bootstrap: str, outputs: list[Any]) -> None:
+async def _publish(bootstrap: str, outputs: list[Any], *, every: bool = False) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     try:
         for one in outputs:
-            if one.topic in held.TOPICS:
+            if every or one.topic in held.TOPICS:
                 await producer.send_and_wait(one.topic, one.value, one.key, headers=one.headers)
     finally:
         await producer.stop()
+
+
+# --- reconcile --------------------------------------------------------------------------------------------------------------
+
+
+class Peers(ThreadingHTTPServer):
+    """What the stand-ins of outside systems say that they have, by inbox."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, list[dict[str, Any]]] = {}
+        super().__init__(("127.0.0.1", 0), _Inboxes)
+
+    def got(self, inbox: str, about: str, times: int) -> None:
+        at = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+        name = "document_id" if inbox == "app" else "delivery_id"
+        self.items[inbox] = [{name: about, "sha256": "0" * 64, "times": times, "first_at": at, "last_at": at}]
+
+
+class _Inboxes(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Peers)
+        body = {"since": "2026-01-01T00:00:00Z", "items": self.server.items.get(self.path.rpartition("/")[2], [])}
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def peers() -> Iterator[Peers]:
+    with Peers() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_reconcile_names_what_one_of_the_four_sources_does_not_have(
+    topics: str, postgres: str, peers: Peers, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter goes to the app and to Kivra. Its parts are told one by one: each that is missing is named, and then nothing is."""
+    monkeypatch.setattr("hub.cli.reconcile.YOUNG", timedelta(0))
+    monkeypatch.setattr("hub.cli.reconcile.BETWEEN_PASSES_S", 0.0)
+    base = str(peers.server_port - 10)
+    cli = Cli(make_dir(tmp_path / "var", HUB_KAFKA=topics, HUB_POSTGRES=postgres, HUB_PORT_BASE=base), capfd)
+    begin = datetime.now(UTC)
+    span = ("--from", begin.isoformat(), "--to", (begin + timedelta(hours=1)).isoformat())
+    submitted, said = asyncio.run(_letter_to_both(postgres, begin))
+
+    def found() -> list[tuple[str, str]]:
+        return sorted((one["check"], one["id"]) for one in cli.json("reconcile", *span, code=1)["differences"])
+
+    everything = [("app", "r1"), ("requested", "r1"), ("submitted", "r1"), ("taken_up", "r1")]
+    assert found() == everything
+    asyncio.run(_send(topics, submitted))
+    delivered = next(one for one in said if dict(one.headers).get("ce_type") == b"document.delivered.v1")
+    asyncio.run(_publish(topics, [one for one in said if one is not delivered], every=True))
+    assert found() == [("app", "r1"), ("taken_up", "r1")]
+    asyncio.run(_publish(topics, [delivered], every=True))
+    assert found() == [("arrived", "r1"), ("taken_up", "r1")]
+    peers.got("app", "r1", 1)
+    assert found() == [("taken_up", "r1")]
+
+    sent = asyncio.run(_sent(postgres, "r1"))
+    assert found() == [("answered", "r1"), ("arrived", "r1")]
+    answered = {"delivery_id": str(sent), "channel": "kivra", "outcome": "accepted", "at": begin.isoformat()}
+    asyncio.run(_send(topics, Event("delivery.answered.v1", answered)))
+    peers.got("kivra", str(sent), 2)
+    assert found() == [("sent_twice", "r1")]
+    peers.got("kivra", str(sent), 1)
+    account = cli.json("reconcile", *span)
+    counted = {line["channel"]: (line["in"], line["done"]) for line in account["lines"]}
+    assert (account["ok"], account["differences"], account["unknown"]) == (True, [], [])
+    assert counted == {"intake": (1, 1), "app": (1, 1), "kivra": (1, 1)}
+    assert "Everything adds up." in cli.text("reconcile", *span)
+
+    peers.items["kivra"] = [{**peers.items["kivra"][0], "delivery_id": "objekt-1"}]
+    assert found() == [("arrived", "r1"), ("sent_by_us", "objekt-1")]
+
+
+def test_reconcile_says_that_the_peers_cannot_be_asked(cli: Cli) -> None:
+    cli.text("reconcile", "--from", "2026-03-02", "--to", "2026-03-03", code=3)
+    assert "do not answer" in cli.err
+    cli.text("reconcile", "--from", "2026-03-03", "--to", "2026-03-02", code=2)
+
+
+async def _letter_to_both(postgres: str, at: datetime) -> tuple[Event, list[Any]]:
+    """The event as it was published, and what the hub said because of it."""
+    event = replace(letter(ANNA, "r1"), id="r1-came", time=at)
+    async with desk(postgres) as hub:
+        hub.time = datetime.now(UTC) + timedelta(milliseconds=5)
+        await hub.take(person(ANNA), account(ANNA), mailbox(ANNA))
+        commands = hub.decoder.decode(event.topic, [hub._record(event)])
+        return event, (await hub.work.commands(commands)).outputs
+
+
+async def _send(bootstrap: str, event: Event) -> None:
+    value = structured(
+        Envelope(event.id or "x", event.source, event.type, event.time or START), json.dumps(event.data, default=_iso).encode()
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        await producer.send_and_wait(event.topic, value, b"key", headers=[("content-type", b"application/cloudevents+json")])
+    finally:
+        await producer.stop()
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat()
+
+
+async def _sent(postgres: str, document_id: str) -> UUID:
+    """What the delivery part and the answer's way back leave in the ledger."""
+    session = await asyncpg.connect(postgres)
+    try:
+        doc = ids.document(document_id)
+        delivery: UUID = await session.fetchval(
+            "UPDATE deliveries SET state = 2, answered_at = now() WHERE doc = $1 RETURNING delivery", doc
+        )
+        await session.execute(
+            "INSERT INTO sends (send, person, about, subject, channel, operator, kind, state, requested_at, changed_at, answers, told)"
+            " SELECT $1, person, document_id, doc, 1, 1, 'brev', 5, sent, now(), 1, 1 FROM documents WHERE doc = $2", delivery, doc,
+        )  # fmt: skip
+        return delivery
+    finally:
+        await session.close()

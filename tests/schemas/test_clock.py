@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.clock import Clock, Segment, continue_with, map_wall
+from schemas.clock import Clock, Segment, continue_with, map_wall, wall_of
 
 T0 = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)  # half an hour before summer time begins in Stockholm
 
@@ -92,6 +92,18 @@ def test_hub_time_never_runs_backwards(moves: list[tuple[float, float, float]], 
         segments = continue_with(segments, wall, jump, speed)
     seen = [map_wall(segments, w) for w in sorted(looks)]
     assert all(later >= earlier - 1e-3 for earlier, later in pairwise(seen))
+
+
+@given(MOVES, st.floats(-1_000, 1_000_000))
+def test_the_wall_instant_of_a_hub_time_is_the_first_that_has_reached_it(moves: list[tuple[float, float, float]], hub: float) -> None:
+    segments: tuple[Segment, ...] = ()
+    wall = 0.0
+    for passed, jump, speed in moves:
+        wall += passed
+        segments = continue_with(segments, wall, jump, speed)
+    found = wall_of(segments, hub)
+    assert map_wall(segments, found + 1e-3) >= hub - 1e-3
+    assert map_wall(segments, found - 1e-3) <= hub + 1e-3
 
 
 @given(MOVES)
