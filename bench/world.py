@@ -58,6 +58,9 @@ class World:
             records=[(uuid(pid), SENDER, 1, True, now) for number, pid in enumerate(self.people) if has_mailbox(number)],
             columns=["person", "sender", "operator", "accepts", "as_of"],
         )
+        await connection.copy_records_to_table(  # the mailbox operators were asked about everybody today (R9)
+            "reachings", records=[(uuid(pid), now) for pid in self.people], columns=["person", "told_at"]
+        )
         await connection.execute("ANALYZE")
 
     def facts(self, topic: str) -> Iterator[Output]:
