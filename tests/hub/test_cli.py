@@ -11,13 +11,17 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 
 from hub.cli import hoisted, spans, words
 from hub.cli.exits import WrongUse
+from hub.cli.reconcile import _show
 from hub.cli.running import find, remember, settings_of
+from hub.cli.screen import Screen
 from hub.cli.up import addresses, settings_for
+from pipelines.reconcile import Account, Difference, Unknown
 from pipelines.rules.model import Outcome, Reason, Trigger
 from tests.hub.cli_support import Cli, make_dir
 
@@ -237,3 +241,14 @@ def test_phrases_take_the_same_values_in_both_languages() -> None:
 
     for name, (english, swedish) in words.PHRASES.items():
         assert fields(english) == fields(swedish), name
+
+
+def test_an_account_in_words_has_only_the_numbers_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    account = Account(unknown=[Unknown("d2", UUID(int=7), "kivra", 1)], unasked=3)
+    account.count(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "kivra", "unknown")
+    _show(Screen(), account, [])
+    _show(Screen(), account, [Difference("sent_twice", "d1", "once at kivra", "2 times")])
+    out = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "2026-03-02 10:00 kivra 1 1" in out and "d2 kivra 00000000-0000-0000-0000-000000000007 has it" in out
+    assert "3 deliveries and texts whose peer cannot be asked about them." in out
+    assert "Everything adds up." in out and "sent_twice d1 once at kivra 2 times" in out and "1 differences." in out
