@@ -1,8 +1,8 @@
 """`python -m bench [PART…] [--documents N] [--rounds N] [--short] [--out DIR]`: measure, tell, keep the result.
 
-Parts: rules, rendering, throughput, replay, latency, deadlines, retention, gateway, startup, video; all of them when none is named.
-Progress goes to stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any run is kept
-there instead. `--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
+Parts: rules, rendering, throughput, replay, latency, deadlines, retention, deliveries, gateway, startup, video; all of them when
+none is named. Progress goes to stderr, the table to stdout. A whole run is kept in docs/bench.md and docs/bench.json; with --out, any
+run is kept there instead. `--short` is a run of small sizes, to see that the benchmarks run; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Final
 
 import uvloop
 
-from bench import deadlines, gateway, keeping, rendering, rules, startup, throughput, video
+from bench import deadlines, deliveries, gateway, keeping, rendering, rules, startup, throughput, video
 from bench.report import Report, told
 from bench.servers import ground
 from bench.sides import BARE, HUB, STREAMS
 
-PARTS: Final = ("rules", "rendering", "throughput", "replay", "latency", "deadlines", "retention", "gateway", "startup", "video")
+PARTS: Final = (
+    "rules", "rendering", "throughput", "replay", "latency", "deadlines", "retention", "deliveries", "gateway", "startup", "video",
+)  # fmt: skip
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -39,6 +41,7 @@ class Sizes:
     latency_s: float = 20.0
     old: int = 200_000
     taken: int = 60_000
+    delivered: int = 1_500
     worker_counts: tuple[int, ...] = (1, 2)
     video_s: float = 8.0
     video_pps: tuple[int, ...] = (50_000, 75_000, 100_000, 110_000, 125_000)
@@ -48,7 +51,7 @@ class Sizes:
 
 SHORT: Final = Sizes(
     documents=2_000, rounds=1, residents=2_000, batches=5, letters=5, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000,
-    taken=2_000, worker_counts=(1,), video_s=1.0, video_pps=(5_000,), visits=2, janus=False,
+    taken=2_000, delivered=60, worker_counts=(1,), video_s=1.0, video_pps=(5_000,), visits=2, janus=False,
 )  # fmt: skip
 
 
@@ -75,6 +78,8 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
                 await deadlines.run(made, report, sizes.due, sizes.spread_s)
             if "retention" in parts:
                 await keeping.run(made, report, sizes.old, 500, sizes.latency_s)
+            if "deliveries" in parts:
+                await deliveries.run(made, report, sizes.delivered)
             if "gateway" in parts:
                 await gateway.run(made, report, sizes.taken)
     return report

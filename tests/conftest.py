@@ -29,6 +29,7 @@ LONG = ("faults", "acceptance", "e2e", "bench", "privacy")
 """Folders whose tests share a running hub or take minutes: each is one group of a parallel run, and they begin first."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`-n N --dist loadgroup` runs groups beside each other: a file, or one of `LONG`."""
     for item in items:

@@ -28,8 +28,8 @@ def test_a_short_run_measures_every_side_and_reports_it(tmp_path: Path) -> None:
     report = orjson.loads((tmp_path / "bench.json").read_bytes())
     parts = {part["name"]: part for part in report["parts"]}
     assert set(parts) == {
-        "pure code", "rendering", "startup", "throughput, 1 worker", "replay", "latency", "deadlines", "retention", "gateway",
-        "video",
+        "pure code", "rendering", "startup", "throughput, 1 worker", "replay", "latency", "deadlines", "retention", "deliveries",
+        "gateway", "video",
     }  # fmt: skip
     sides = {row["side"]: row for row in parts["throughput, 1 worker"]["rows"]}
     assert set(sides) == {"hub", "bare", "streams"}
