@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-JOBS   ?= 4
+JOBS   ?= 3
 UP     ?=                    # arguments for `hub up`, for example UP="--port-base 9000 --no-sample"
 
 help: ## what can be done here
@@ -54,7 +54,7 @@ check: install-dev ## ruff and mypy
 	$(VENV)/bin/mypy
 
 test: check ## everything CI checks (JOBS test processes beside each other: most tests wait for servers)
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup
+	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 bench: install-dev ## the benchmarks, as ratios
 	$(PY) -m bench

@@ -12,10 +12,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from config.settings import load
 from hub.embedded.running import KafkaServer, PostgresServer, running_kafka, running_postgres
@@ -29,13 +31,24 @@ LONG = ("faults", "acceptance", "e2e", "bench", "privacy")
 """Folders whose tests share a running hub or take minutes: each is one group of a parallel run, and they begin first."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
+class Groups(LoadScopeScheduling):
+    """`-n N --dist loadscope` runs groups beside each other: a file, or one of `LONG`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        folder = file.split("/")[1]
+        return folder if folder in LONG else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Not xdist's own groups by mark: they need a private name of pytest's that it no longer reads."""
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-n N --dist loadgroup` runs groups beside each other: a file, or one of `LONG`."""
-    for item in items:
-        folder, file = item.nodeid.split("/")[1], item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in LONG else file))
-    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}/" for name in LONG)))
+    """What takes long begins first."""
+    order = {folder: place for place, folder in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.split("/")[1], len(LONG)))
 
 
 @pytest.fixture(scope="session")
