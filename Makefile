@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-JOBS   ?= 3
+JOBS   ?= 2
 UP     ?=                    # arguments for `hub up`, for example UP="--port-base 9000 --no-sample"
 
 help: ## what can be done here

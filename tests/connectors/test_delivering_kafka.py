@@ -18,7 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from config.settings import Settings, load
 from connectors.delivering import __main__ as delivering
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
+from hub.embedded.running import KafkaServer
 from hub.topics import provision
 from pipelines.ledger import migrate
 from tests.connectors.delivering_support import FakeMailbox, emptied, render
@@ -28,10 +29,16 @@ pytestmark = pytest.mark.slow
 WITHIN_S = 90
 
 
+@pytest.fixture
+def kafka(own_kafka_server: KafkaServer) -> str:
+    """Nobody else's requests stand there."""
+    return own_kafka_server.bootstrap
+
+
 @pytest_asyncio.fixture
 async def settings(kafka: str, postgres: str, tmp_path: Path) -> Settings:
-    """A hub on the session's servers whose person keys are those of the desk."""
-    (base,) = free_ports(1)
+    """A hub whose person keys are those of the desk."""
+    base = free_block()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "person-key-1").write_text((b"k" * 32).hex())
     made = load(_given(kafka, postgres, tmp_path, base))
@@ -122,7 +129,7 @@ async def test_a_request_on_its_topic_becomes_a_letter_at_the_peer_and_an_answer
 async def test_without_a_channel_the_process_runs_is_ready_and_lets_rows_wait(
     hub: Desk, settings: Settings, kafka: str, postgres: str
 ) -> None:
-    given = _given(kafka, postgres, settings.dir, settings.port_base or 0)
+    given = _given(kafka, postgres, settings.dir, settings.port_base or 0) | {"HUB__SANDBOX__ENABLED": "false"}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "connectors.delivering", env=os.environ | given)
     try:
         said = await hub.take(letter(ANNA, "kafka-2"))

@@ -67,7 +67,7 @@ async def gateway(broker: KafkaServer, tmp_path: Path) -> AsyncIterator[tuple[Ga
         "HUB_PORT_BASE": str(base),
         "HUB__AUTH__ISSUER": issuer,
         "HUB__AUTH__JWKS_URL": f"{issuer}/jwks",
-        "HUB__INTAKE__KAFKA_TIMEOUT_SECONDS": "3",
+        "HUB__INTAKE__KAFKA_TIMEOUT_SECONDS": "10",
     }
     await provision(load(given))
     process = await asyncio.create_subprocess_exec(
@@ -139,7 +139,7 @@ async def test_a_stopped_broker_is_503_and_the_repeat_completes_the_batch(gatewa
         begun = time.monotonic()
         answer = await client.post(EVENTS, batch, BATCH, client="")
         assert (answer.status, answer.problem) == (503, "unavailable")
-        assert 2.5 < time.monotonic() - begun < 6
+        assert 9 < time.monotonic() - begun < 30
         begun = time.monotonic()
         assert (await client.post(EVENTS, batch, BATCH, client="")).status == 503
         assert time.monotonic() - begun < 0.5

@@ -19,7 +19,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SEEN = """[...document.querySelectorAll('.tile:not(.empty):not(.off) video')].filter(v => v.videoWidth > 0 && v.currentTime > 0).length"""
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 @asynccontextmanager
