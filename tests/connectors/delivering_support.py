@@ -248,7 +248,9 @@ async def emptied(dsn: str) -> AsyncIterator[Desk]:
 async def desk_on(dsn: str) -> AsyncIterator[Desk]:
     """A desk on a ledger as it is."""
     connected = await pool.connect(dsn, size=8, part="test")
-    decoder = Decoder(PersonKeys({1: b"k" * 32}, 1), replace(load({}).policy, asks_mailboxes=False), lambda: lambda at: datetime.fromtimestamp(at, UTC))
+    decoder = Decoder(
+        PersonKeys({1: b"k" * 32}, 1), replace(load({}).policy, asks_mailboxes=False), lambda: lambda at: datetime.fromtimestamp(at, UTC)
+    )
     letters = DeadLetters(b"d" * 32, 1_000, NullMeter())
     made = Desk(connected, None, decoder)  # type: ignore[arg-type]
     made.work = Work(connected, decoder, letters, NullMeter(), lambda: made.time, slot="test", sender=SENDER)
