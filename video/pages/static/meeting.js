@@ -97,13 +97,14 @@ async function seen(message) {
   state = message;
   me = message.you.pid;
   if (message.you.place !== "inside") return wait(message);
+  const back = cameBack;
+  cameBack = false;  // before anything is awaited: the next message must not revive what is just being made
   if (!joined || !media?.lives) await join();
-  else if (cameBack) {
+  else if (back) {
     tiles.asked = "";
     line.say("sources", sends);
     media.revive().catch(() => {});
   }
-  cameBack = false;
   const names = (list) => new Map((list ?? []).map((each) => [each.pid, each]));
   tell(names(before?.people), names(message.people), before);
   tiles.show(message.people);
