@@ -14,10 +14,9 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from schemas.persons import fictitious
+from tests.connectors.sandbox_support import chromium
 from tests.e2e.hub import Hub
 from tests.video.test_pages_browser import ARGUMENTS, DESKTOP, PHONE, SEEN, section, until, visitor
-
-from tests.connectors.sandbox_support import chromium  # isort: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
