@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.video.bridge_support import Client, World, world
+from video.plane.port import MediaState
 from video.signalling.messages import MESSAGE_BYTES_MAX
 
 
@@ -237,6 +238,21 @@ async def test_a_bridge_that_carries_no_more_says_so_and_the_meeting_goes_on(w: 
     assert (await pat.say("pub", sdp="v=0"))["reason"] == "not_now" and (await pat.say("chat", text="Hej"))["type"] == "ok"
     await pat.say("leave")
     assert set(w.plane.peers) == {"lisa"}
+
+
+async def test_whom_the_plane_let_go_of_begins_anew_in_the_same_seat(w: World) -> None:
+    room = w.room()
+    lisa = await w.line("lisa", "staff", room)
+    await lisa.say("hello")
+    assert (await lisa.say("pub", sdp="v=0"))["type"] == "answer"
+    lisa.heard.clear()
+    w.plane.leave("lisa")
+    w.bridge.desk.told(MediaState("lisa", "over"))
+    await lisa.hears("fresh")
+    await lisa.state(lambda s: s["you"]["place"] == "inside")
+    assert not w.plane.peers["lisa"].published, "a new peer of the plane"
+    assert (await lisa.say("pub", sdp="v=0"))["type"] == "answer"
+    assert w.said("left") == []
 
 
 async def test_turn_credentials_are_short_lived_and_name_nobody(w: World) -> None:

@@ -1,8 +1,9 @@
 """Who a datagram is from: what has proved itself by ICE goes to its connection, everything else is refused and counted. No I/O.
 
 A path is an address (`(ip, port)` of UDP, or one TCP connection). It belongs to a connection once a binding request with that
-connection's password came over it, and media is taken from such paths only. Strangers have a small allowance for each address and one
-for all, so that forged requests cost us little and others nothing.
+connection's password came over it, and media is taken from such paths only. Strangers have an allowance of requests for each address and
+one for all, so that forged ones cost us little and others nothing. What is no request costs nothing to refuse and takes nothing of it: a
+hospital is one address, and after a bridge was replaced all its browsers still send media for a moment.
 """
 
 from collections import Counter, OrderedDict
@@ -118,10 +119,10 @@ class Door:
             if 19 < first < 64:
                 member.record(data, path, now)
                 return True
-        elif not self._allowed(path.address[0], now):
-            return self._refuse("flood")
         if first > 3:
             return self._refuse("stranger" if member is None else "unknown")
+        if member is None and not self._allowed(path.address[0], now):
+            return self._refuse("flood")
         return self._check(data, path, now)
 
     def _check(self, data: bytes, path: Path, now: float) -> bool:

@@ -17,8 +17,8 @@ WANTS_MAX: Final = 64
 
 STUN_BYTES_MAX: Final = 548  # no binding request of a browser comes near
 SOURCES_MAX: Final = 4_096  # addresses that are watched before they have proved anything
-STRANGER_RATE: Final = 100.0  # datagrams a second from one address that has not authenticated ...
-STRANGER_BURST: Final = 200.0
+STRANGER_RATE: Final = 500.0  # requests a second from one address, over paths that have not authenticated ...
+STRANGER_BURST: Final = 1_000.0  # ... many people of one hospital come back at once
 STRANGERS_RATE: Final = 2_000.0  # ... and from all of them
 STRANGERS_BURST: Final = 4_000.0
 PATHS_MAX: Final = 8  # authenticated addresses of one connection

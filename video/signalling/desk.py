@@ -199,6 +199,8 @@ class Desk:
                     {"loss_up": told.loss_up, "loss_down": told.loss_down, "bitrate_up": told.bitrate_up,
                      "bitrate_down": told.bitrate_down, "rtt_s": told.rtt_s},
                 )  # fmt: skip
+            case port.MediaState(peer, "over"):
+                self._begin_anew(peer)
             case port.MediaState(peer, state):
                 self._tell(peer, "media", {"state": state})
 
@@ -264,6 +266,15 @@ class Desk:
             return
         self._in_plane.add(person.pid)
         self._tell(person.pid, "fresh", {})  # whatever connections the page still holds lead nowhere
+
+    def _begin_anew(self, pid: str) -> None:
+        """The plane has let go of somebody it had not heard of for long: a page that is still there makes new connections."""
+        self._in_plane.discard(pid)
+        meeting = self.meetings.get(self._room_of.get(pid, ""))
+        if meeting is not None and (person := meeting.people.get(pid)) is not None and person.place == "inside":
+            self._media_up(meeting.room.room_id, person, keep=False)
+            self._shown.pop(pid, None)  # the state is told again: by it a page knows that it is inside and without media
+            self._show(meeting.room.room_id)
 
     def _media_down(self, pid: str) -> None:
         if pid in self._in_plane:

@@ -15,6 +15,7 @@ export class Media {
     this.servers = [];
     this.out = null;
     this.in = null;
+    this.turns = new WeakMap(); // connection → its last negotiation
   }
 
   get lives() {
@@ -30,27 +31,38 @@ export class Media {
     this.camera = add("video", camera, { sendEncodings: LAYERS.map((each) => ({ ...each })) });
     this.screen = add("video", screen, { sendEncodings: [{ maxBitrate: 2_500_000 }] });
     this.screenAudio = add("audio", screenAudio);
-    this.watch(out, () => this.publish(true));
+    this.watch(out, () => this.publish(out, true));
     const into = this.in = new RTCPeerConnection({ iceServers: servers, bundlePolicy: "max-bundle" });
     into.ontrack = ({ track, transceiver }) => this.got(transceiver.mid, track);
-    this.watch(into, () => this.subscribe(true));
-    await Promise.all([this.publish(), this.subscribe()]);
+    this.watch(into, () => this.subscribe(into, true));
+    await Promise.all([this.publish(out), this.subscribe(into)]);
   }
 
-  async publish(restart = false) {
-    const out = this.out;
-    await out.setLocalDescription(await out.createOffer({ iceRestart: restart }));
-    const { sdp } = await this.line.ask("pub", { sdp: out.localDescription.sdp });
-    if (out === this.out) await out.setRemoteDescription({ type: "answer", sdp });
+  /** Negotiations of one connection go one after another: two at a time would undo each other. A connection that was left has none. */
+  turn(connection, does) {
+    const after = (this.turns.get(connection) ?? Promise.resolve()).catch(() => {}).then(() => (this.has(connection) ? does() : undefined));
+    this.turns.set(connection, after);
+    return after;
   }
 
-  async subscribe(restart = false) {
-    const into = this.in;
-    const { sdp } = await this.line.ask("sub", { restart });
-    if (into !== this.in) return;
-    await into.setRemoteDescription({ type: "offer", sdp });
-    await into.setLocalDescription(await into.createAnswer());
-    await this.line.ask("sub_answer", { sdp: into.localDescription.sdp });
+  has(connection) { return connection === this.out || connection === this.in; }
+
+  publish(out, restart = false) {
+    return this.turn(out, async () => {
+      await out.setLocalDescription(await out.createOffer({ iceRestart: restart }));
+      const { sdp } = await this.line.ask("pub", { sdp: out.localDescription.sdp });
+      if (this.has(out)) await out.setRemoteDescription({ type: "answer", sdp });
+    });
+  }
+
+  subscribe(into, restart = false) {
+    return this.turn(into, async () => {
+      const { sdp } = await this.line.ask("sub", { restart });
+      if (!this.has(into)) return;
+      await into.setRemoteDescription({ type: "offer", sdp });
+      await into.setLocalDescription(await into.createAnswer());
+      await this.line.ask("sub_answer", { sdp: into.localDescription.sdp });
+    });
   }
 
   /** A path that is lost is sought again while the line is up: an ICE restart, not a new meeting. */
@@ -63,7 +75,7 @@ export class Media {
       if (state === "disconnected" || state === "failed") {
         this.state("lost");
         const again = () => {
-          if (![this.out, this.in].includes(connection) || connection.connectionState === "connected") return;
+          if (!this.has(connection) || connection.connectionState === "connected") return;
           restart().catch(() => {});
           timer = setTimeout(again, RESTART_MS * 2);
         };
@@ -74,10 +86,8 @@ export class Media {
 
   /** After the line was down: paths that do not work are sought again at once. */
   async revive() {
-    const tasks = [];
-    if (this.out?.connectionState !== "connected") tasks.push(this.publish(true));
-    if (this.in?.connectionState !== "connected") tasks.push(this.subscribe(true));
-    await Promise.all(tasks);
+    const lost = (connection) => connection && connection.connectionState !== "connected";
+    await Promise.all([lost(this.out) && this.publish(this.out, true), lost(this.in) && this.subscribe(this.in, true)]);
   }
 
   /** V13: while the own uplink is too weak nothing of the camera is encoded; the sound goes on. */

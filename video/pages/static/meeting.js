@@ -7,6 +7,7 @@ import { $, AGAIN, REASONS, clock, element, icon } from "./words.js";
 
 const { room, role } = document.body.dataset;
 const MUTED = "Vårdpersonalen har stängt av din mikrofon.";
+const AGAIN_MS = 500;
 const devices = new Devices();
 const sends = { audio: true, camera: true, screen: false };
 let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, lastChat = 0, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
@@ -99,8 +100,10 @@ async function seen(message) {
   if (message.you.place !== "inside") return wait(message);
   const back = cameBack;
   cameBack = false;  // before anything is awaited: the next message must not revive what is just being made
-  if (!joined || !media?.lives) await join();
-  else if (back) {
+  if (!joined || !media?.lives) {
+    await join();
+    if (message !== state) return;  // a later one was shown meanwhile
+  } else if (back) {
     tiles.asked = "";
     line.say("sources", sends);
     media.revive().catch(() => {});
@@ -133,12 +136,18 @@ function join() {
     media ??= new Media(line, { got, state: mediaState });
     if (devices.audio) devices.audio.enabled = sends.audio;
     tiles.own(sends.camera ? devices.shown : null);
-    tiles.asked = "";
-    try {
-      await media.start(devices.servers ?? [], { audio: devices.audio, camera: sends.camera ? devices.shown : null, screen: screenTracks?.video, screenAudio: screenTracks?.audio });
-      await line.ask("sources", sends);
-    } catch (error) { if (error.reason) banner("Ljud och bild kunde inte startas. Ladda om sidan."); }
     if (!joined) { joined = true; $("meet-title").focus(); }
+    while (line.ready && state.you.place === "inside" && !media.lives) {
+      tiles.asked = "";
+      try {
+        await media.start(devices.servers ?? [], { audio: devices.audio, camera: sends.camera ? devices.shown : null, screen: screenTracks?.video, screenAudio: screenTracks?.audio });
+        await line.ask("sources", sends);
+      } catch (error) {
+        media.stop();  // half a connection helps nobody: a line that broke comes back and begins anew
+        if (error.reason) { banner("Ljud och bild kunde inte startas. Ladda om sidan."); break; }
+        await new Promise((done) => { setTimeout(done, AGAIN_MS); });
+      }
+    }
   })().finally(() => { joining = null; });
   return joining;
 }
