@@ -23,6 +23,7 @@ from schemas.telemetry import NullMeter
 
 DAYS: Final = {"documents": 400, "decisions": 400, "inbox": 30, "contents": 400}
 OLD: Final = timedelta(days=500)
+REMOVED_MIN: Final = 0.99
 
 
 async def run(ground: Ground, report: Report, old: int, per_second: int, seconds: float) -> None:
@@ -39,7 +40,7 @@ async def run(ground: Ground, report: Report, old: int, per_second: int, seconds
         gone = await removing
         took = time.perf_counter() - began
         await pool.close()
-    if gone["documents"] != old:
+    if gone["documents"] < old * REMOVED_MIN:  # whose person was being decided for waits for the next run
         raise RuntimeError(f"retention removed {gone['documents']:,} of {old:,} documents")
     part.figure("rows removed", sum(gone.values()) / took, "/s")
     part.figure(f"document to decision at {per_second}/s alone, p99", percentile(alone, 0.99) * 1000, "ms")
