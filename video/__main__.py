@@ -1,5 +1,6 @@
 """`python -m video`: the video bridge. `python -m video blur` fetches the parts of the background blur (once, needs npm)."""
 
+import argparse
 import asyncio
 import shutil
 import signal
@@ -36,6 +37,7 @@ from video.people import Patient
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
+from video.team import Team
 
 PART: Final = "video"
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - outside the sandbox the bridge is there to be reached
@@ -129,9 +131,11 @@ class Publishing:
             await self._queue.join()
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`."""
-    meter, clock = PrometheusMeter(PART), Clock(settings.clock_file)
+async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
+    """Serve until `stop`, as one of the bridges."""
+    part = f"{PART}-{slot}" if slot else PART
+    team = Team(slot, tuple(f"http://{LOOPBACK}:{settings.ports.bridge(each)}" for each in range(settings.video.bridges)))
+    meter, clock = PrometheusMeter(part), Clock(settings.clock_file)
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
     access = KafkaAccess(settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls())
     publishing, ready = Publishing(), asyncio.Event()
@@ -142,7 +146,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     def make_plane(tell: Any) -> ForwardingPlane:
         nonlocal plane
         address = settings.video.advertise_ip or "127.0.0.1"
-        plane = ForwardingPlane(tell, PlaneSettings(host=host, port=settings.ports.media, advertise_ip=address))
+        plane = ForwardingPlane(tell, PlaneSettings(host=host, port=settings.ports.media_of(slot), advertise_ip=address))
         return plane
 
     async def jwks() -> Mapping[str, Any]:
@@ -163,25 +167,26 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             make_plane, people, settings.policy, meter, clock.now, publishing.put, secret(settings.secrets_dir, PART), settings.video_url,
             settings.oidc_issuer, settings.auth.audience, jwks, settings.video.client_id, _read(settings.video.client_secret_file),
             (local,) if local else (), settings.video.turn_urls, _read(settings.video.turn_secret_file), blur.found(settings.cache_dir),
-            ready.is_set,
+            ready.is_set, team,
         )
     )  # fmt: skip
     assert plane is not None
-    hearing = Hearing(bridge.desk, access.client_arguments(), ready)
-    add_health(bridge.app, meter, PART, ready.is_set)
+    hearing = Hearing(bridge.desk, access.client_arguments(), ready, team.owns)
+    add_health(bridge.app, meter, part, ready.is_set)
     runner = web.AppRunner(bridge.app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
     await plane.start()
     try:
-        await _listen(runner, host, settings.ports.video)
-        async with OutputProducer.connected_to(access, client_id=f"hub-{PART}") as producer, bridge.running():
+        await _listen(runner, host, settings.ports.bridge(slot))
+        async with OutputProducer.connected_to(access, client_id=f"hub-{part}") as producer, bridge.running():
             tasks = [
                 asyncio.create_task(hearing.run(), name="hearing"),
                 asyncio.create_task(publishing.run(producer), name="publishing"),
                 asyncio.create_task(_figures(plane, meter), name="figures"),
                 asyncio.create_task(stop.wait(), name="stop"),
             ]
-            _log.info("video_started", port=settings.ports.video, media_port=plane.port, blur=blur.found(settings.cache_dir) is not None)
+            has_blur = blur.found(settings.cache_dir) is not None
+            _log.info("video_started", slot=slot, port=settings.ports.bridge(slot), media_port=plane.port, blur=has_blur)
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -228,14 +233,14 @@ def _npm() -> list[str]:
     return [str(beside)] if beside.exists() else [shutil.which("npm") or "npm"]
 
 
-async def _main() -> None:
+async def _main(slot: int) -> None:
     settings = load()
-    set_up_logging(PART, settings.hub.log_level)
+    set_up_logging(f"{PART}-{slot}" if slot else PART, settings.hub.log_level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
+    await run(settings, stop, slot)
 
 
 def main(arguments: list[str]) -> int:
@@ -247,7 +252,9 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"hub: {wrong}\n")
             return 1
         return 0
-    uvloop.run(_main())
+    asked = argparse.ArgumentParser(prog="python -m video")
+    asked.add_argument("--slot", type=int, default=0, help="which of the bridges of [video] bridges this is, from 0")
+    uvloop.run(_main(asked.parse_args(arguments).slot))
     return 0
 
 

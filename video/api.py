@@ -13,10 +13,10 @@ from aiohttp import web
 from pydantic import AwareDatetime, Field, RootModel
 
 from schemas.cloudevents import time_text
-from schemas.fields import STOCKHOLM
 from schemas.policy import Policy
 from video.doors import Body, Site, as_json, body, fail
 from video.pages import views
+from video.passing import Passing
 from video.people import Patient, People
 from video.records import Record, access_record, room_record
 from video.rooms import view
@@ -25,6 +25,9 @@ from video.signalling.bearers import Machine, Staff
 from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
+from video.team import Team
+from video.today import PATH as PEERS_PATH
+from video.today import listed, of_all, today, told
 
 APP: Final = "app"
 CHAT_MINUTES: Final = 30
@@ -80,8 +83,11 @@ class RoomsDoor:
         secret: bytes,
         now: Callable[[], datetime],
         publish: Callable[[Record], None],
+        team: Team,
+        passing: Passing,
     ) -> None:
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
+        self._team, self._passing = team, passing
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
         self.subjects: dict[str, str] = {}
         """Of conferences, until this process ends: no topic has a place for them."""
@@ -89,6 +95,7 @@ class RoomsDoor:
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/api/rooms", self.listed)
         app.router.add_post("/api/rooms", self.made)
+        app.router.add_get(PEERS_PATH, self.for_peers)
         app.router.add_get("/api/rooms/{room}", self.shown)
         app.router.add_post("/api/rooms/{room}/invite", self.invite)
         app.router.add_post("/api/rooms/{room}/join", self.join)
@@ -104,13 +111,20 @@ class RoomsDoor:
     async def listed(self, request: web.Request) -> web.Response:
         unit = request.query.get("unit", "")
         await self._site.staff_caller(request, unit)
-        return as_json({"items": [views.as_data(each) for each in today(self._desk, unit, self._now())]})
+        rows = await of_all(self._desk, self._passing.gather, unit, self._now())
+        return as_json({"items": [views.as_data(each) for each in rows]})
+
+    async def for_peers(self, request: web.Request) -> web.Response:
+        """Another bridge makes a list."""
+        if not self._passing.is_peer(request):
+            fail("not-found")
+        return as_json(told(today(self._desk, request.query.get("unit", ""), self._now()), self._team.owns))
 
     async def made(self, request: web.Request) -> web.Response:
         """V10, V11. The booker is the resource (V11)."""
         asked: NewChat | NewConference = (await body(request, NewRoom)).root
         staff = await self._site.staff_caller(request, asked.unit)
-        now, ident = self._now(), str(uuid4())
+        now, ident = self._now(), self._own_name()
         if isinstance(asked, NewConference):
             if not now - timedelta(hours=1) <= asked.start <= now + AHEAD_MAX:
                 fail("malformed", "start: is not near enough")
@@ -129,7 +143,7 @@ class RoomsDoor:
         self._desk.hear_room(room)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
-        return as_json({**views.as_data(self._desk.meetings[ident]), "url": f"{self._site.url}/meet/{ident}"}, 201)
+        return as_json({**views.as_data(listed(self._desk.meetings[ident])), "url": f"{self._site.url}/meet/{ident}"}, 201)
 
     async def shown(self, request: web.Request) -> web.Response:
         """V15: who is booked, who took part, who left and when. Staff of the unit."""
@@ -150,7 +164,7 @@ class RoomsDoor:
         people = [{**row, "name": names[row["participant"]]} for row in view.attendance(meeting)]
         self._log("video.participants_read", meeting.room, staff, self._now())
         subject = {"subject": s} if (s := self.subjects.get(meeting.room.room_id)) else {}
-        return as_json({**views.as_data(meeting), **subject, "booked": booked, "people": people})
+        return as_json({**views.as_data(listed(meeting)), **subject, "booked": booked, "people": people})
 
     async def invite(self, request: web.Request) -> web.Response:
         """V9: link, meeting code and the text to copy; with `one_time_code` a code for one guest, to be told to them."""
@@ -215,6 +229,12 @@ class RoomsDoor:
             fail("conflict", refused.reason)
         return as_json({}, 201)
 
+    def _own_name(self) -> str:
+        """A bridge makes rooms of its own."""
+        while not self._team.owns(ident := str(uuid4())):
+            pass
+        return ident
+
     def pid_of(self, room: Room, patient: Patient) -> str:
         return opaque(self._secret, room.room_id, "patient", patient.key)
 
@@ -236,18 +256,6 @@ class RoomsDoor:
 
 def staff_pid(secret: bytes, room: Room, staff: Staff) -> str:
     return opaque(secret, room.room_id, "staff", staff.hsa_id)
-
-
-def today(desk: Desk, unit: str, now: datetime) -> list[Meeting]:
-    """The unit's rooms whose window touches this day in Sweden, and those that go on."""
-    day = now.astimezone(STOCKHOLM).date()
-    found = [
-        each
-        for each in desk.of_unit(unit)
-        if each.opened_at is not None
-        or each.room.opens_at.astimezone(STOCKHOLM).date() <= day <= each.room.closes_at.astimezone(STOCKHOLM).date()
-    ]
-    return sorted(found, key=lambda each: (each.room.opens_at, each.room.room_id))
 
 
 def closed_by_time(room: Room) -> Room:

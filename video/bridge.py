@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from video.api import RoomsDoor, closed_by_time
 from video.doors import BODY_BYTES_MAX, Site, hardened
 from video.login import Login
 from video.pages.doors import PagesDoor
+from video.passing import Passing
 from video.people import People
 from video.plane import port
 from video.records import Record, room_record, session_record
@@ -24,6 +25,7 @@ from video.signalling.desk import Desk, Session
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.socket import SocketDoor
 from video.signalling.tokens import JoinTokens, derived
+from video.team import Team
 
 TICK_S: Final = 1.0
 OWN_KINDS: Final = ("chat", "conference")
@@ -52,6 +54,7 @@ class Ports:
     blur: Path | None = None
     ready: Callable[[], bool] = lambda: True
     """Whether all rooms there are have been heard of."""
+    team: Team = field(default_factory=Team)
 
 
 class Bridge:
@@ -66,18 +69,23 @@ class Bridge:
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
         codes = OneTimeCodes(derived(ports.secret, "one-time"))
         login = Login(ports.issuer, ports.client_id, ports.client_secret, f"{site.url}/oidc/callback", self.tokens, bearers)
+        self.passing = Passing(ports.team, ports.secret, self.tokens, lambda code: self.pages.room_of_code(code), ports.meter)
         self.rooms = RoomsDoor(
-            self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish
+            self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
+            self.passing,
         )  # fmt: skip
         self.pages = PagesDoor(
-            self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish, ports.blur
+            self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
+            self.passing.gather, ports.blur,
         )  # fmt: skip
         self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, ports.turn_urls, ports.turn_secret)
-        self.app = web.Application(middlewares=[hardened(site, ports.issuer, ports.ready)], client_max_size=BODY_BYTES_MAX)
+        doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]
+        self.app = web.Application(middlewares=doors, client_max_size=BODY_BYTES_MAX)
         self.rooms.add_to(self.app)
         self.pages.add_to(self.app)
         self.app.router.add_get("/ws", self.socket.get)
-        self.app.on_shutdown.append(self._shut)
+        self.app.cleanup_ctx.append(self.passing.open)
+        self.app.on_shutdown.extend((self._shut, self.passing.close))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -96,7 +104,7 @@ class Bridge:
             now = self._ports.now()
             for meeting in list(self.desk.meetings.values()):
                 room = meeting.room
-                if room.kind in OWN_KINDS and room.state == "active" and now >= room.closes_at:
+                if room.kind in OWN_KINDS and self._ports.team.owns(room.room_id) and room.state == "active" and now >= room.closes_at:
                     self.desk.hear_room(closed_by_time(room))
                     self._ports.publish(room_record(closed_by_time(room), now))
 
