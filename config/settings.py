@@ -253,6 +253,7 @@ class RetentionTable(Table):
     sends_days: Annotated[int, Field(ge=31)] = 400
     bookings_days: Positive = 400
     rooms_days: Positive = 60
+    meeting_texts_days: Positive = 60
     decisions_days: Positive = 400
     dead_letters_days: Positive = 90
 

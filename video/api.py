@@ -26,6 +26,7 @@ from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
 from video.team import Team
+from video.texts import Keeping
 from video.today import PATH as PEERS_PATH
 from video.today import listed, of_all, today, told
 
@@ -85,12 +86,11 @@ class RoomsDoor:
         publish: Callable[[Record], None],
         team: Team,
         passing: Passing,
+        keeping: Keeping,
     ) -> None:
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
-        self._team, self._passing = team, passing
+        self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
-        self.subjects: dict[str, str] = {}
-        """Of conferences, until this process ends: no topic has a place for them."""
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/api/rooms", self.listed)
@@ -131,7 +131,7 @@ class RoomsDoor:
             margin = timedelta(minutes=self._policy.unit(asked.unit).limits.room_margin_minutes)
             end = asked.start + timedelta(minutes=asked.minutes)
             room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, asked.start - margin, end + margin)
-            self.subjects[ident] = asked.subject
+            self._keeping.subject(room, asked.subject)  # no topic has a place for it
         else:
             patient = await self._person(asked.patient)
             room = Room(
@@ -150,6 +150,7 @@ class RoomsDoor:
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         booked = []
+        await self._keeping.recalled(meeting.room.room_id)
         try:
             patients = await self._people.booked(meeting.room.room_id)
         except (OSError, TimeoutError):
@@ -163,7 +164,7 @@ class RoomsDoor:
         names = {pid: person.name for pid, person in meeting.people.items()}
         people = [{**row, "name": names[row["participant"]]} for row in view.attendance(meeting)]
         self._log("video.participants_read", meeting.room, staff, self._now())
-        subject = {"subject": s} if (s := self.subjects.get(meeting.room.room_id)) else {}
+        subject = {"subject": s} if (s := self._keeping.subjects.get(meeting.room.room_id)) else {}
         return as_json({**views.as_data(listed(meeting)), **subject, "booked": booked, "people": people})
 
     async def invite(self, request: web.Request) -> web.Response:
@@ -215,18 +216,22 @@ class RoomsDoor:
     async def chat(self, request: web.Request) -> web.Response:
         """V14: staff read all of it, before, during and after."""
         meeting = self.meeting(request)
-        await self._site.staff_caller(request, meeting.room.unit)
-        return as_json({"lines": view.history(meeting)})
+        staff, room_id = await self._site.staff_caller(request, meeting.room.unit), meeting.room.room_id
+        await self._keeping.recalled(room_id)
+        self._log("video.chat_read", meeting.room, staff, self._now())
+        return as_json({"lines": view.history(self._desk.meetings[room_id])})
 
     async def write(self, request: web.Request) -> web.Response:
         """V14: staff also afterwards, if they took part."""
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         asked: ChatText = await body(request, ChatText)
+        await self._keeping.recalled(meeting.room.room_id)
         try:
-            self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text))
+            self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
         except Refused as refused:
             fail("conflict", refused.reason)
+        self._log("video.chat_written", meeting.room, staff, self._now())
         return as_json({}, 201)
 
     def _own_name(self) -> str:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from aiohttp import web
 
@@ -19,15 +20,17 @@ from video.pages.doors import PagesDoor
 from video.passing import Passing
 from video.people import People
 from video.plane import port
-from video.records import Record, room_record, session_record
+from video.records import Record, access_record, room_record, session_record
 from video.signalling.bearers import Bearers, Fetch
 from video.signalling.desk import Desk, Session
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.socket import SocketDoor
 from video.signalling.tokens import JoinTokens, derived
 from video.team import Team
+from video.texts import Keeping, Texts
 
 TICK_S: Final = 1.0
+KEEP_S_MAX: Final = 3.0
 OWN_KINDS: Final = ("chat", "conference")
 
 
@@ -37,6 +40,7 @@ class Ports:
 
     make_plane: Callable[[port.Tell], port.Plane]
     people: People
+    texts: Texts
     policy: Policy
     meter: Meter
     now: Callable[[], datetime]
@@ -63,7 +67,8 @@ class Bridge:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.plane = ports.make_plane(lambda told: self.desk.told(told))
-        self.desk = Desk(self.plane, ports.now, self._session, ports.meter)
+        self.desk = Desk(self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line))
+        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter)
         self.tokens = JoinTokens(ports.secret)
         bearers = Bearers(ports.jwks, ports.issuer, ports.audience)
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
@@ -72,13 +77,13 @@ class Bridge:
         self.passing = Passing(ports.team, ports.secret, self.tokens, lambda code: self.pages.room_of_code(code), ports.meter)
         self.rooms = RoomsDoor(
             self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
-            self.passing,
+            self.passing, self.keeping,
         )  # fmt: skip
         self.pages = PagesDoor(
             self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
-            self.passing.gather, ports.blur,
+            self.passing.gather, self.keeping, ports.blur,
         )  # fmt: skip
-        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, ports.turn_urls, ports.turn_secret)
+        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, self._access, ports.turn_urls, ports.turn_secret)
         doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]
         self.app = web.Application(middlewares=doors, client_max_size=BODY_BYTES_MAX)
         self.rooms.add_to(self.app)
@@ -88,14 +93,23 @@ class Bridge:
         self.app.on_shutdown.extend((self._shut, self.passing.close))
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        ticking = asyncio.create_task(self._tick())
+    async def running(self) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+        """While the block runs. The tasks are for whoever has to see that one failed."""
+        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.keeping.run())]
         try:
-            yield
+            yield tasks
+            await self.keeping.drained(KEEP_S_MAX)
         finally:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, self.keeping.close(), return_exceptions=True)
+
+    async def drained(self, seconds: float) -> None:
+        """Come back when nobody is in a meeting here, or after so long. All goes on meanwhile; who comes to a meeting may come in."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(each.inside() for each in self.desk.meetings.values()):  # noqa: ASYNC110 - looked at, not signalled
+                    await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:
         while True:
@@ -111,6 +125,11 @@ class Bridge:
     def _session(self, session: Session) -> None:
         self._ports.publish(session_record(session.room, session.happened))
         self._ports.meter.count("video_sessions", state=session.happened.state)
+
+    def _access(self, action: str, room_id: str, staff: str) -> None:
+        room = self.desk.meetings[room_id].room
+        by = room.partition_by or room_id
+        self._ports.publish(access_record(action, room.unit, staff, room_id, self._ports.now(), by, str(uuid4())))
 
     async def _shut(self, _app: web.Application) -> None:
         await self.socket.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from config.settings import load
+from config.telemetry import PrometheusMeter
 from schemas.cloudevents import decode_record
-from schemas.telemetry import NullMeter
 from tests.connectors.sandbox_support import Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
@@ -26,6 +26,7 @@ from video.records import ROOMS, Record, room_of
 from video.rooms.model import Room
 from video.signalling.tokens import Pass, meeting_code
 from video.team import Team
+from video.texts import Kept
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
@@ -63,6 +64,27 @@ class Ledger:
 
 
 @dataclass
+class KeptTexts:
+    """`Texts` in memory: boxes by room and number."""
+
+    boxes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    away: bool = False
+
+    async def put(self, texts: Sequence[Kept]) -> None:
+        self._there()
+        for text in texts:
+            self.boxes.setdefault((text.room_id, text.number), text.box)
+
+    async def of_room(self, room_id: str) -> list[tuple[int, bytes]]:
+        self._there()
+        return sorted((number, box) for (room, number), box in self.boxes.items() if room == room_id)
+
+    def _there(self) -> None:
+        if self.away:
+            raise OSError
+
+
+@dataclass
 class World:
     """What a test holds of a running bridge."""
 
@@ -74,6 +96,8 @@ class World:
     records: list[Record]
     now: datetime
     http: aiohttp.ClientSession
+    meter: PrometheusMeter
+    texts: "KeptTexts" = field(default_factory=lambda: KeptTexts())
     ready: bool = True
     team: list["World"] = field(default_factory=list)
     runner: web.AppRunner | None = None
@@ -210,14 +234,18 @@ class Client:
 
 
 @asynccontextmanager
-async def world(make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None) -> AsyncIterator[World]:
+async def world(
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+) -> AsyncIterator[World]:
     """A bridge that listens, until the block ends."""
-    async with worlds(1, make_plane, blur) as (made,):
+    async with worlds(1, make_plane, blur, texts) as (made,):
         yield made
 
 
 @asynccontextmanager
-async def worlds(count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None) -> AsyncIterator[list[World]]:
+async def worlds(
+    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+) -> AsyncIterator[list[World]]:
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
@@ -225,7 +253,7 @@ async def worlds(count: int, make_plane: Callable[[port.Tell], Any] = PlaneDoubl
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         urls = tuple(f"http://127.0.0.1:{unused_port()}" for _ in range(count))
         made: list[World] = []
-        ledger, issuer = Ledger(), sandbox.signer.issuer
+        ledger, texts, issuer = Ledger(), texts or KeptTexts(), sandbox.signer.issuer
 
         async def jwks() -> Any:
             async with http.get(f"{issuer}/jwks") as answer:
@@ -241,16 +269,17 @@ async def worlds(count: int, make_plane: Callable[[port.Tell], Any] = PlaneDoubl
                         if other is not made[slot]:
                             other.bridge.desk.hear_room(room_of(*decode_record(record.headers, record.value)))
 
+            meter = PrometheusMeter("video")
             bridge = Bridge(
                 Ports(
-                    make_plane, ledger, load({}).policy, NullMeter(), lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
+                    make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
                     jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
                     ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
                 )
             )  # fmt: skip
-            made.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http))
+            made.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http, meter))
         for each in made:
-            each.team = made
+            each.team, each.texts = made, texts
             await stack.enter_async_context(_serving(each))
         yield made
 

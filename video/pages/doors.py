@@ -1,6 +1,7 @@
 """The pages' handlers: dagens möten, the meeting, Mötesportalen, login. What they show is `views`' word."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,6 +22,7 @@ from video.signalling.bearers import NotProved, staff_of
 from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import BadToken, JoinTokens, Pass, meeting_code, opaque
+from video.texts import Keeping
 from video.today import Gather, of_all
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -53,11 +55,12 @@ class PagesDoor:
         now: Callable[[], datetime],
         publish: Callable[[Record], None],
         gather: Gather,
+        keeping: Keeping,
         blur: Path | None = None,
     ) -> None:
         self._desk, self._site, self._tokens, self._codes, self._login = desk, site, tokens, codes, login
         self._policy, self._secret, self._now, self._publish, self._blur = policy, secret, now, publish, blur
-        self._gather = gather
+        self._gather, self._keeping = gather, keeping
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.days)
@@ -155,7 +158,9 @@ class PagesDoor:
             by = meeting.room.partition_by or room_id
             staff = self._site.staff(request)
             assert staff is not None
+            who = replace(who, kept={**who.kept, "staff": staff.hsa_id})
             self._publish(access_record("video.joining", meeting.room.unit, staff.hsa_id, room_id, self._now(), by, str(uuid4())))
+        await self._keeping.recalled(room_id)
         return as_json({"token": self._tokens.give(who, "socket")})
 
     def _who(self, request: web.Request, room_id: str) -> Pass | str | None:
