@@ -105,10 +105,17 @@ class Bridge:
             await asyncio.gather(*tasks, self.keeping.close(), return_exceptions=True)
 
     async def drained(self, seconds: float) -> None:
-        """Come back when nobody is in a meeting here, or after so long. All goes on meanwhile; who comes to a meeting may come in."""
+        """Come back when nobody is in a meeting here, or after so long. All goes on meanwhile; who comes to a meeting may come in.
+
+        Somebody whose line broke holds up nothing: they come back to the next process as well.
+        """
+
+        def goes_on() -> bool:
+            return any(person.away_since is None for meeting in self.desk.meetings.values() for person in meeting.inside())
+
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while any(each.inside() for each in self.desk.meetings.values()):  # noqa: ASYNC110 - looked at, not signalled
+                while goes_on():  # noqa: ASYNC110 - looked at, not signalled
                     await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:
