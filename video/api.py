@@ -99,6 +99,7 @@ class RoomsDoor:
         app.router.add_get("/api/rooms/{room}", self.shown)
         app.router.add_post("/api/rooms/{room}/invite", self.invite)
         app.router.add_post("/api/rooms/{room}/join", self.join)
+        app.router.add_post("/api/rooms/{room}/history", self.patients_chat)
         app.router.add_get("/api/rooms/{room}/chat", self.chat)
         app.router.add_post("/api/rooms/{room}/chat", self.write)
 
@@ -161,7 +162,8 @@ class RoomsDoor:
                 "booking_id": patient.booking_id, "name": patient.name, "participant": person.pid if person else None,
                 "took_part": person is not None and person.joined_at is not None,
             })  # fmt: skip
-        names = {pid: person.name for pid, person in meeting.people.items()}
+        is_void = meeting.room.state == "void"  # P10: perhaps because somebody in it must not be named any more
+        names = {pid: "" if is_void and person.role != "staff" else person.name for pid, person in meeting.people.items()}
         people = [{**row, "name": names[row["participant"]]} for row in view.attendance(meeting)]
         self._log("video.participants_read", meeting.room, staff, self._now())
         subject = {"subject": s} if (s := self._keeping.subjects.get(meeting.room.room_id)) else {}
@@ -189,12 +191,32 @@ class RoomsDoor:
 
     async def join(self, request: web.Request) -> web.Response:
         """The citizen app asks for its resident: a link that is good once, within two minutes."""
+        room, mine = await self._patient_of(request, frozenset({"void", "closed"}))
+        kept = {"phone": mine.phone} if mine.phone else {}
+        who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
+        ticket = self._tokens.give(who, "ticket")
+        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
+        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
+
+    async def patients_chat(self, request: web.Request) -> web.Response:
+        """V14: a patient of the room reads all of it, before and after; the app shows it in the inbox, a group's in the booking."""
+        room, mine = await self._patient_of(request, frozenset({"void"}))
+        pid = self.pid_of(room, mine)
+        person = self._desk.meetings[room.room_id].people.get(pid)
+        if person is not None and person.place == "removed":
+            fail("not-found")
+        await self._keeping.recalled(room.room_id)
+        lines = view.history(self._desk.meetings[room.room_id])
+        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in lines]})
+
+    async def _patient_of(self, request: web.Request, never: frozenset[str]) -> tuple[Room, Patient]:
+        """Whom the app asks for, if they are a patient of the room, by the ledger's word. Not in these states of a room."""
         caller = await self._site.caller(request)
         if not isinstance(caller, Machine) or caller.client != APP:
             fail("not-allowed")
         asked: Joining = await body(request, Joining)
         meeting = self._desk.meetings.get(request.match_info["room"])
-        if meeting is None or meeting.room.state in ("void", "closed"):
+        if meeting is None or meeting.room.state in never:
             fail("not-found")
         room, patient = meeting.room, await self._person(asked.patient)
         if caller.reader is not None and caller.reader != patient.partition:
@@ -206,17 +228,14 @@ class RoomsDoor:
         mine = booked.get(patient.key)
         if mine is None and not (room.kind == "chat" and room.partition_by == patient.partition):
             fail("not-found")  # the same for a room that is not there and one that is another's
-        mine = mine or patient
-        kept = {"phone": mine.phone} if mine.phone else {}
-        who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
-        ticket = self._tokens.give(who, "ticket")
-        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
-        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
+        return room, mine or patient
 
     async def chat(self, request: web.Request) -> web.Response:
-        """V14: staff read all of it, before, during and after."""
+        """V14: staff read all of it, before, during and after; not of a room that was withdrawn, perhaps because of who is in it (P10)."""
         meeting = self.meeting(request)
         staff, room_id = await self._site.staff_caller(request, meeting.room.unit), meeting.room.room_id
+        if meeting.room.state == "void":
+            fail("conflict", "The room is not valid any more")
         await self._keeping.recalled(room_id)
         self._log("video.chat_read", meeting.room, staff, self._now())
         return as_json({"lines": view.history(self._desk.meetings[room_id])})

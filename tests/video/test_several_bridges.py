@@ -1,10 +1,12 @@
 """Several bridges behind one door: each room in one process, whoever is asked; nothing single-use is good twice (V3, V9-V11, V14)."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.video.bridge_support import PAT, UNIT, Client, World, worlds
 from tests.video.test_http import browser
@@ -117,6 +119,31 @@ async def test_a_guests_code_is_good_once_and_wrong_tries_count_by_any_door(team
     for each in (door, other, door, other, door):
         assert (await each.api("POST", login, body=wrong, **here))[0] == 403
     assert (await other.api("POST", login, body=wrong | {"code": told["one_time_code"]}, **here))[0] == 403
+
+
+async def test_a_login_comes_back_by_any_door_and_is_good_once(team: list[World]) -> None:
+    door = team[0]
+    owners = set()
+    for number in range(24):
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            async with session.get(f"{door.url}/login?next=/", allow_redirects=False) as begun:
+                cookie, address = begun.cookies["login"].value, begun.headers["Location"]
+            async with session.get(address) as page:
+                fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', await page.text()))
+            form = {**{k: v.replace("&amp;", "&") for k, v in fields.items()}, "username": "lisa", "password": "sandbox"}
+            async with session.post(URL(address).with_query(None), data=form, allow_redirects=False) as answer:
+                back = URL(answer.headers["Location"])
+            owners.add(owner(back.query["state"], 2))
+            doors = [URL(each.url) for each in team][:: 1 if number % 2 else -1]
+            came = []
+            for each in doors:
+                url = back.with_host(each.host or "").with_port(each.port)
+                async with session.get(url, headers={"Cookie": f"login={cookie}"}, allow_redirects=False) as answer:
+                    came.append(answer.status)
+            assert came == [303, 403]
+        if owners == {0, 1} and number % 2:
+            return
+    raise AssertionError("no login came back to the other bridge")
 
 
 async def test_rooms_that_staff_make_are_spread_and_are_found_by_any_door(team: list[World]) -> None:

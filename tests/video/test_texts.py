@@ -8,7 +8,7 @@ import pytest
 
 from schemas.cloudevents import decode_record
 from schemas.telemetry import NullMeter
-from tests.video.bridge_support import PAT, SECRET, UNIT, Client, KeptTexts, World, world
+from tests.video.bridge_support import PAT, PER, SECRET, UNIT, Client, KeptTexts, World, world
 from video.plane.port import MediaState
 from video.records import SESSIONS, session_of
 from video.rooms.model import Room
@@ -72,6 +72,41 @@ async def test_staff_read_the_chat_afterwards_and_that_is_logged() -> None:
         status, told = await w.api("GET", f"/api/rooms/{ROOM}/chat", "lisa")
         assert status == 200 and lines(told) == [(1, "Hej")] and told["lines"][0]["name"] == "Lisa Lindmyr"
         assert [b"video.chat_read" in record.value for record in w.records if record.topic == "audit.v1"] == [True]
+
+
+async def test_a_patient_of_the_room_reads_all_of_the_chat_afterwards_and_nobody_elses() -> None:
+    async with world() as w:
+        room = w.room(ROOM, PAT)
+        lisa = await staff(w, room)
+        _, told = await w.api("POST", f"/api/rooms/{ROOM}/join", "app", {"patient": PAT})
+        pid = w.bridge.tokens.take(told["token"], "ticket").pid
+        pat = await w.line(pid, "patient", room)
+        await pat.say("hello")
+        await lisa.say("chat", text="Hej")
+        await pat.say("chat", text="Hej hej")
+        w.room(ROOM, state="closed", reason="ended", sequence=1)
+        ask = f"/api/rooms/{ROOM}/history"
+        status, told = await w.api("POST", ask, "app", {"patient": PAT})
+        assert (status, [(line["text"], line["mine"]) for line in told["lines"]]) == (200, [("Hej", False), ("Hej hej", True)])
+        for who, patient, answer in (("app", PER, 404), ("lisa", PAT, 403), ("portal", PAT, 403), ("", PAT, 401)):
+            assert (await w.api("POST", ask, who, {"patient": patient}))[0] == answer
+        await lisa.say("remove", pid=pid)
+        assert (await w.api("POST", ask, "app", {"patient": PAT}))[0] == 404
+
+
+async def test_of_a_room_that_was_withdrawn_no_chat_and_no_name_is_told_to_anybody() -> None:
+    """P10: perhaps somebody in it became protected."""
+    async with world() as w:
+        room = w.room(ROOM, PAT)
+        lisa, pat = await staff(w, room), await w.line("pat", "patient", room)
+        await pat.say("hello")
+        await lisa.say("chat", text="Hej Pat")
+        w.room(ROOM, PAT, state="void", sequence=1)
+        w.ledger.rooms[ROOM] = []
+        assert (await w.api("GET", f"/api/rooms/{ROOM}/chat", "lisa"))[0] == 409
+        assert (await w.api("POST", f"/api/rooms/{ROOM}/history", "app", {"patient": PAT}))[0] == 404
+        status, told = await w.api("GET", f"/api/rooms/{ROOM}", "lisa")
+        assert status == 200 and {row["name"] for row in told["people"]} == {"Lisa Lindmyr", ""} and "Pat" not in str(told)
 
 
 async def test_a_conference_has_its_subject_after_a_restart() -> None:
