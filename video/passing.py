@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from schemas.telemetry import Meter
-from video.doors import fail
+from video.doors import BODY_BYTES_MAX, fail
 from video.signalling.limits import LINES_MAX
 from video.signalling.messages import MESSAGE_BYTES_MAX
 from video.signalling.socket import HEARTBEAT_S
@@ -136,9 +136,16 @@ class Passing:
         return CIMultiDict([*kept, (HOP, self._proof)])
 
     def _url(self, request: web.Request, slot: int) -> URL:
-        return URL(self._team.urls[slot] + request.raw_path, encoded=True)
+        """The path that was routed and its query, at another bridge; nothing else of a request's target can say where it goes."""
+        there, target = URL(self._team.urls[slot]), request.rel_url
+        return URL.build(
+            scheme=there.scheme, host=there.host or "", port=there.port, path=target.raw_path, query_string=target.raw_query_string,
+            encoded=True,
+        )  # fmt: skip
 
     async def _request(self, request: web.Request, slot: int) -> web.Response:
+        if (request.content_length or 0) > BODY_BYTES_MAX:
+            fail("too-large")
         content = await request.read()
         try:
             async with self._client().request(

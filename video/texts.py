@@ -142,7 +142,7 @@ class Keeping:
             self._recalling[room_id] = task = asyncio.create_task(self._recall(room_id))
             await asyncio.wait({task}, timeout=RECALL_S_MAX)
         if room_id not in self._recalled:
-            self._desk.number_from(room_id, int(time.time()))
+            self._desk.number_from(room_id, time.time_ns() // 1_000_000)
 
     async def close(self) -> None:
         for task in self._recalling.values():

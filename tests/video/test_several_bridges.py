@@ -1,5 +1,6 @@
 """Several bridges behind one door: each room in one process, whoever is asked; nothing single-use is good twice (V3, V9-V11, V14)."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -212,3 +213,32 @@ async def test_a_bridge_refuses_a_room_that_another_one_thinks_is_its(team: list
     room = door.room(named(1), PAT)
     proof = door.bridge.passing._proof
     assert (await door.api("POST", f"/meet/{room.room_id}/token", **{HOP: proof, "Origin": door.url}))[0] == 503
+
+
+TARGETS = [
+    "@{evil}/api/rooms/{room}/join", "http://{evil}/api/rooms/{room}/join", "//{evil}/api/rooms/{room}/join",
+    "/api/rooms/{room}/join@{evil}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_no_target_of_a_request_leads_out_of_the_bridges(team: list[World], target: str) -> None:
+    """The secret that the bridges know each other by must reach nobody else."""
+    door, _ = team
+    room, heard = door.room(named(1), PAT), asyncio.Event()
+    evil = await asyncio.start_server(lambda _reader, _writer: heard.set(), "127.0.0.1", 0)
+    address = f"127.0.0.1:{evil.sockets[0].getsockname()[1]}"
+    url = URL(door.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    line = f"POST {target.format(evil=address, room=room.room_id)} HTTP/1.1"
+    writer.write(f"{line}\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    evil.close()
+    assert status in (400, 401, 404) and not heard.is_set()
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_passed_on(team: list[World]) -> None:
+    door, _ = team
+    room = door.room(named(1), PAT)
+    assert (await door.api("POST", f"/api/rooms/{room.room_id}/join", "app", {"patient": "1" * 20_000}))[0] == 413

@@ -2,21 +2,37 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.cloudevents import decode_record
 from schemas.telemetry import NullMeter
 from tests.video.bridge_support import PAT, PER, SECRET, UNIT, Client, KeptTexts, World, world
+from tests.video.plane_double import PlaneDouble
 from video.plane.port import MediaState
 from video.records import SESSIONS, session_of
-from video.rooms.model import Room
+from video.rooms.model import Chat, Line, Room
+from video.signalling.desk import Desk
 from video.signalling.tokens import Pass
 from video.texts import WAITING_MAX, Boxes, Keeping, Kept
 
 ROOM = "2b0c1c52-6a0b-4a53-9d55-0c9d5f6a7a01"
 WAIT_S = 10.0
+
+
+class Page:
+    """A line that hears nothing."""
+
+    video_slots = 9
+
+    def tell(self, kind: str, content: object) -> None:
+        return None
+
+    def close(self, why: str) -> None:
+        return None
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -159,6 +175,42 @@ def test_a_box_opens_for_its_own_room_and_number_alone() -> None:
     for room, number, key, bytes_ in (("s", 1, SECRET, box), ("r", 2, SECRET, box), ("r", 1, b"another", box), ("r", 1, SECRET, box[:-1])):
         with pytest.raises(ValueError, match="does not open"):
             Boxes(key).open(room, number, bytes_)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["write", "restart", "restart without ledger", "ledger is back"]), max_size=25))
+def test_however_bridge_and_ledger_come_and_go_no_line_is_lost_and_none_is_taken_for_another(story: list[str]) -> None:
+    """What a page that is there all the time hears, and what the ledger has in the end."""
+    now, ticks, kept, heard = datetime.now(UTC), 1_000, dict[int, Line](), list[int]()
+    room = Room(ROOM, "single", "active", UNIT, "Läkare 7", now, now, now + timedelta(hours=1))
+
+    def begin() -> Desk:
+        made = Desk(PlaneDouble(lambda _told: None), lambda: now, lambda _session: None, NullMeter(), keep)
+        made.hear_room(room)
+        made.enter(Pass("lisa", "staff", ROOM, name="Lisa"), Page(), title="", resume=False, last_chat=0)
+        return made
+
+    def keep(_room: Room, line: Line) -> None:
+        assert line.number not in kept
+        kept[line.number] = line
+        heard.append(line.number)
+
+    desk = begin()
+    for step in story:
+        ticks += 1
+        if step == "write":
+            desk.command(Chat("lisa", "Hej"))
+        elif step == "ledger is back":
+            desk.remember(ROOM, list(kept.values()))
+        else:
+            desk = begin()
+            if step == "restart":
+                desk.remember(ROOM, list(kept.values()))
+            else:
+                desk.number_from(ROOM, ticks)
+    assert heard == sorted(set(heard))
+    desk.remember(ROOM, list(kept.values()))
+    assert [line.number for line in desk.meetings[ROOM].chat] == heard
 
 
 async def test_what_waits_for_the_ledger_is_bounded() -> None:
