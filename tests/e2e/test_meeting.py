@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENT = fictitious(datetime(1975, 3, 9).date(), 985)
 BRIDGES = 2
+TEXT = "Ring om febern stiger"
 BOOKING = "meeting-2"
 """Its room is the second bridge's: all that is said goes by the first."""
 PICTURE = os.environ.get("HUB_MEETING_PICTURE")
@@ -79,6 +80,16 @@ async def staff(browser: Browser, hub: Hub, faults: list[str]) -> Page:
     return page
 
 
+def goes_on(hub: Hub) -> bool:
+    """What the room's bridge tells of itself: two people in one meeting, packets for them, how long they took to come."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{hub.base + 33}/metrics", timeout=30) as answer:
+        rows = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    said = {name: float(value) for name, value in rows}
+    exact = said["hub_video_rooms_open"] == 1 and said["hub_video_people"] == 2
+    moving = said['hub_video_plane{figure="packets_out"}'] > 0 and said["process_cpu_seconds_total"] > 0
+    return exact and moving and said["hub_video_join_seconds_count"] >= 2
+
+
 def room_of(page: Page) -> str:
     return page.url.split("/meet/")[1].split("#")[0].split("?")[0]
 
@@ -98,6 +109,10 @@ async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_k
             if PICTURE:
                 await lisa.screenshot(path=Path(PICTURE))
             assert owner(room_of(pat), BRIDGES) == 1
+            await lisa.click("#show-chat")
+            await lisa.fill("#chat-text", TEXT)
+            await lisa.press("#chat-text", "Enter")
+            await until(pat, f"document.querySelector('#lines').textContent.includes('{TEXT}')")
             for name in ("video-1", "video", "video-1"):  # the room's own, and the one that is the door
                 os.kill(hub.pids()[name], signal.SIGKILL)
                 await until(pat, "meeting.line.ready === false")
@@ -105,6 +120,11 @@ async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_k
                     await until(page, "meeting.line.ready === true")
                     await section(page, "meet")
                     await until(page, f"{SEEN} >= 2")
+            await asyncio.to_thread(hub.wait, lambda: goes_on(hub), 60)
+            await pat.reload()
+            await pat.click("#connect")
+            await section(pat, "meet")
+            await until(pat, f"document.querySelector('#lines').textContent.includes('{TEXT}')")
         finally:
             await browser.close()
     assert faults == []
