@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+BRIDGES_MAX: Final = 8  # video has N+2, its further processes N+33 and on
 WORKERS_MAX: Final = 8  # worker-0 and worker-1 have N+3 and N+4, further ones N+13 and on
 PEERS: Final = ("spar", "mm", "kivra", "sms", "takecare")
 _DEFAULT_BASE: Final = 8080
 _PEERS: Final = 50
 _DEFAULT_PEERS: Final = 60  # 8140 and on: what well-known ports lie below belongs to others
+_FURTHER_BRIDGES: Final = 32  # video-1 listens on N+33
 _FURTHER_WORKERS: Final = 11  # worker-2 listens on N+13
 
 
@@ -37,7 +39,13 @@ class Ports:
 
     @property
     def video(self) -> int:
-        return self.base + 2
+        return self.bridge(0)
+
+    def bridge(self, slot: int) -> int:
+        """Where a process of the video part listens."""
+        if not 0 <= slot < BRIDGES_MAX:
+            raise ValueError(f"bridge slots are 0 to {BRIDGES_MAX - 1}")
+        return self.base + (_FURTHER_BRIDGES + slot if slot else 2)
 
     @property
     def timers(self) -> int:
@@ -61,7 +69,11 @@ class Ports:
 
     @property
     def media(self) -> int:
-        return self.base + 20 if self.base != _DEFAULT_BASE else 7300
+        return self.media_of(0)
+
+    def media_of(self, slot: int) -> int:
+        """Where a bridge's media comes in, UDP and TCP: seven more than the first follow it."""
+        return (self.base + 20 if self.base != _DEFAULT_BASE else 7300) + slot
 
     def peer(self, name: str) -> int:
         """Where the sandbox stands in for an outside system over TLS, with client certificates."""

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from config import certificates, plans
 from config.policy import LimitKeys, SourceTable, Table, UnitsFile, build
-from config.ports import PEERS, WORKERS_MAX, Ports, ports
+from config.ports import BRIDGES_MAX, PEERS, WORKERS_MAX, Ports, ports
 from config.secrets import password, secret
 from schemas.policy import Policy
 
@@ -214,6 +214,8 @@ class DeliveryTable(Table):
 
 
 class VideoTable(Table):
+    bridges: Annotated[int, Field(ge=1, le=BRIDGES_MAX)] = 1
+    drain_seconds: Annotated[float, Field(ge=0, le=14_400)] = 0
     public_url: str = ""
     client_id: str = "portal"
     client_secret_file: str = ""
@@ -251,6 +253,7 @@ class RetentionTable(Table):
     sends_days: Annotated[int, Field(ge=31)] = 400
     bookings_days: Positive = 400
     rooms_days: Positive = 60
+    meeting_texts_days: Positive = 60
     decisions_days: Positive = 400
     dead_letters_days: Positive = 90
 

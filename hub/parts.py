@@ -81,13 +81,21 @@ def table(settings: Settings) -> tuple[Part, ...]:
         ours.part("timers", p.timers, "pipelines", "timers", "--slot", "0", needs=base),
         ours.part("register", p.register, "connectors.register", needs=base),
         replace(ours.part("delivery", p.delivery, "connectors.delivering", needs=base), grace_s=_delivery_grace_s(settings)),
-        replace(ours.part("video", p.video, "video", needs=base), ports={"http": p.video, "media": p.media}),
+        *(_bridge(ours, settings, slot, base) for slot in range(settings.video.bridges)),
     ]
     if settings.sandbox.enabled:
         sandbox = ours.part("sandbox", p.sandbox, "connectors.sandbox", needs=("topics",))
         parts.append(replace(sandbox, ports={**sandbox.ports, **{name: p.peer(name) for name in PEERS}}))
     present = {part.name for part in parts}
     return tuple(_with_needs(part, present) for part in parts)
+
+
+def _bridge(ours: _Ours, settings: Settings, slot: int, needs: tuple[str, ...]) -> Part:
+    """A process of the video part; it may wait for its meetings to end before it does."""
+    p, name = settings.ports, f"video-{slot}" if slot else "video"
+    words = ("--slot", str(slot)) if slot else ()
+    part = ours.part(name, p.bridge(slot), "video", *words, needs=needs)
+    return replace(part, ports={"http": p.bridge(slot), "media": p.media_of(slot)}, grace_s=part.grace_s + settings.video.drain_seconds)
 
 
 def _delivery_grace_s(settings: Settings) -> float:

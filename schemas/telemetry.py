@@ -55,6 +55,9 @@ MetricName = Literal[
     "video_sessions",
     "video_refusals",
     "video_plane",
+    "video_passed",
+    "video_join_seconds",
+    "video_texts_waiting",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -124,6 +127,9 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("video_sessions", "counter", ("state",), "What happened in meetings, by session state"),
     Metric("video_refusals", "counter", ("reason",), "People and commands refused, by reason"),
     Metric("video_plane", "gauge", ("figure",), "The forwarding plane's figures since its start: rooms, peers, packets, bytes, losses"),
+    Metric("video_passed", "counter", ("kind", "outcome"), "Requests and lines passed on to the bridge that has the room"),
+    Metric("video_join_seconds", "histogram", (), "From a page's hello, or its admission, until its media is up", SECONDS),
+    Metric("video_texts_waiting", "gauge", (), "Chat lines and subjects that the ledger does not have yet"),
 )
 BY_NAME: Final[dict[MetricName, Metric]] = {m.name: m for m in METRICS}
 

@@ -1,5 +1,6 @@
 """`python -m video`: the video bridge. `python -m video blur` fetches the parts of the background blur (once, needs npm)."""
 
+import argparse
 import asyncio
 import shutil
 import signal
@@ -20,7 +21,7 @@ from config.health import LOOPBACK, add_health
 from config.secrets import secret
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from pipelines.ledger import meetings
+from pipelines.ledger import meetings, texts
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
@@ -36,6 +37,9 @@ from video.people import Patient
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
+from video.rooms.model import CHAT_LINES_MAX
+from video.team import Team
+from video.texts import Kept
 
 PART: Final = "video"
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - outside the sandbox the bridge is there to be reached
@@ -46,33 +50,65 @@ FIGURES_EVERY_S: Final = 5.0
 _log = structlog.get_logger()
 
 
-class LedgerPeople:
-    """`video.people.People` by the ledger, connected when first asked."""
+class Ledger:
+    """The ledger, connected when first asked."""
 
-    def __init__(self, settings: Settings, keys: PersonKeys, publish: "Publishing", clock: Clock) -> None:
-        self._settings, self._keys, self._publish, self._clock = settings, keys, publish, clock
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._pool: asyncpg.Pool[Any] | None = None
         self._lock = asyncio.Lock()
 
+    async def connected(self) -> "asyncpg.Pool[Any]":
+        async with self._lock:
+            if self._pool is None:
+                self._pool = await connect(self._settings.postgres_dsn(), size=4, part=PART)
+            return self._pool
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+
+class LedgerTexts:
+    """`video.texts.Texts` by the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def put(self, kept: Sequence[Kept]) -> None:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            rows = [texts.Text(room, *each[1:]) for each in kept if (room := _uuid(each.room_id)) is not None]
+            await texts.put(await self._ledger.connected(), rows)
+
+    async def of_room(self, room_id: str) -> Sequence[tuple[int, bytes]]:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            room = _uuid(room_id)
+            return await texts.of_room(await self._ledger.connected(), room, CHAT_LINES_MAX) if room is not None else []
+
+
+class LedgerPeople:
+    """`video.people.People` by the ledger."""
+
+    def __init__(self, ledger: Ledger, keys: PersonKeys, publish: "Publishing", clock: Clock) -> None:
+        self._ledger, self._keys, self._publish, self._clock = ledger, keys, publish, clock
+
     async def booked(self, room_id: str) -> Sequence[Patient]:
-        try:
-            room = UUID(room_id)
-        except ValueError:
+        if (room := _uuid(room_id)) is None:
             return []
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            found = await meetings.patients_of(await self._connected(), room)
+            found = await meetings.patients_of(await self._ledger.connected(), room)
         return [Patient(str(each.person), "", each.name, each.phone, each.booking_id) for each in found]
 
     async def person(self, patient: str) -> Patient | None:
         number = persons.normalise(patient)
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            found = await meetings.person_of(await self._connected(), self._keys.uuid(number))
+            found = await meetings.person_of(await self._ledger.connected(), self._keys.uuid(number))
         return Patient(str(found.person), self._keys.key(found.pid), found.name, found.phone) if found is not None else None
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         """V10: at once, without content (N2). The recipient's number is the ledger's, never the caller's."""
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            found = await meetings.person_of(await self._connected(), UUID(patient.key))
+            found = await meetings.person_of(await self._ledger.connected(), UUID(patient.key))
         if found is None:
             return
         ident = uid_text("invitation", room_id, patient.key)
@@ -84,15 +120,13 @@ class LedgerPeople:
         headers = headers_for(event.TYPE, ident, SOURCE, time_text(self._clock.now()), subject=room_id, partitionkey=by)
         self._publish.put(Record("notifications.v1", by.encode(), event.to_json(), headers, by.encode()))
 
-    async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
 
-    async def _connected(self) -> "asyncpg.Pool[Any]":
-        async with self._lock:
-            if self._pool is None:
-                self._pool = await connect(self._settings.postgres_dsn(), size=4, part=PART)
-            return self._pool
+def _uuid(room_id: str) -> UUID | None:
+    """None for a room that the hub cannot have made: the ledger knows nothing of it."""
+    try:
+        return UUID(room_id)
+    except ValueError:
+        return None
 
 
 class _ledger_errors:
@@ -129,20 +163,23 @@ class Publishing:
             await self._queue.join()
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`."""
-    meter, clock = PrometheusMeter(PART), Clock(settings.clock_file)
+async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
+    """Serve until `stop`, as one of the bridges."""
+    part = f"{PART}-{slot}" if slot else PART
+    team = Team(slot, tuple(f"http://{LOOPBACK}:{settings.ports.bridge(each)}" for each in range(settings.video.bridges)))
+    meter, clock = PrometheusMeter(part), Clock(settings.clock_file)
     keys = PersonKeys(settings.person_key_secrets(), settings.hub.key_version)
     access = KafkaAccess(settings.kafka_bootstrap, settings.kafka.username or None, settings.kafka_password(), tls=settings.kafka_tls())
     publishing, ready = Publishing(), asyncio.Event()
-    people = LedgerPeople(settings, keys, publishing, clock)
+    ledger = Ledger(settings)
+    people = LedgerPeople(ledger, keys, publishing, clock)
     host = LOOPBACK if settings.sandbox.enabled else EVERYWHERE
     plane: ForwardingPlane | None = None
 
     def make_plane(tell: Any) -> ForwardingPlane:
         nonlocal plane
         address = settings.video.advertise_ip or "127.0.0.1"
-        plane = ForwardingPlane(tell, PlaneSettings(host=host, port=settings.ports.media, advertise_ip=address))
+        plane = ForwardingPlane(tell, PlaneSettings(host=host, port=settings.ports.media_of(slot), advertise_ip=address))
         return plane
 
     async def jwks() -> Mapping[str, Any]:
@@ -160,30 +197,31 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     local = f"http://localhost:{settings.ports.video}" if settings.sandbox.enabled else None
     bridge = Bridge(
         Ports(
-            make_plane, people, settings.policy, meter, clock.now, publishing.put, secret(settings.secrets_dir, PART), settings.video_url,
-            settings.oidc_issuer, settings.auth.audience, jwks, settings.video.client_id, _read(settings.video.client_secret_file),
-            (local,) if local else (), settings.video.turn_urls, _read(settings.video.turn_secret_file), blur.found(settings.cache_dir),
-            ready.is_set,
+            make_plane, people, LedgerTexts(ledger), settings.policy, meter, clock.now, publishing.put,
+            secret(settings.secrets_dir, PART), settings.video_url, settings.oidc_issuer, settings.auth.audience, jwks,
+            settings.video.client_id, _read(settings.video.client_secret_file), (local,) if local else (), settings.video.turn_urls,
+            _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team,
         )
     )  # fmt: skip
     assert plane is not None
-    hearing = Hearing(bridge.desk, access.client_arguments(), ready)
-    add_health(bridge.app, meter, PART, ready.is_set)
+    hearing = Hearing(bridge.desk, access.client_arguments(), ready, team.owns)
+    add_health(bridge.app, meter, part, lambda: ready.is_set() and not stop.is_set())
     runner = web.AppRunner(bridge.app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
     await plane.start()
     try:
-        await _listen(runner, host, settings.ports.video)
-        async with OutputProducer.connected_to(access, client_id=f"hub-{PART}") as producer, bridge.running():
+        await _listen(runner, host, settings.ports.bridge(slot))
+        async with OutputProducer.connected_to(access, client_id=f"hub-{part}") as producer, bridge.running() as clockwork:
             tasks = [
                 asyncio.create_task(hearing.run(), name="hearing"),
                 asyncio.create_task(publishing.run(producer), name="publishing"),
                 asyncio.create_task(_figures(plane, meter), name="figures"),
-                asyncio.create_task(stop.wait(), name="stop"),
+                asyncio.create_task(_drained(stop, bridge, settings.video.drain_seconds), name="stop"),
             ]
-            _log.info("video_started", port=settings.ports.video, media_port=plane.port, blur=blur.found(settings.cache_dir) is not None)
+            has_blur = blur.found(settings.cache_dir) is not None
+            _log.info("video_started", slot=slot, port=settings.ports.bridge(slot), media_port=plane.port, blur=has_blur)
             try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait((*tasks, *clockwork), return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()  # whatever failed of ours ends the process
                 await runner.cleanup()
@@ -195,7 +233,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     finally:
         await runner.cleanup()
         await plane.close()
-        await people.close()
+        await ledger.close()
+
+
+async def _drained(stop: asyncio.Event, bridge: Bridge, seconds: float) -> None:
+    """Until this process may end. It is not ready from `stop` on, so that whoever spreads requests sends no more of them here."""
+    await stop.wait()
+    _log.info("video_drains", seconds=seconds)
+    await bridge.drained(seconds)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
@@ -228,14 +273,14 @@ def _npm() -> list[str]:
     return [str(beside)] if beside.exists() else [shutil.which("npm") or "npm"]
 
 
-async def _main() -> None:
+async def _main(slot: int) -> None:
     settings = load()
-    set_up_logging(PART, settings.hub.log_level)
+    set_up_logging(f"{PART}-{slot}" if slot else PART, settings.hub.log_level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
+    await run(settings, stop, slot)
 
 
 def main(arguments: list[str]) -> int:
@@ -247,7 +292,9 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"hub: {wrong}\n")
             return 1
         return 0
-    uvloop.run(_main())
+    asked = argparse.ArgumentParser(prog="python -m video")
+    asked.add_argument("--slot", type=int, default=0, help="which of the bridges of [video] bridges this is, from 0")
+    uvloop.run(_main(asked.parse_args(arguments).slot))
     return 0
 
 

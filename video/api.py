@@ -13,10 +13,10 @@ from aiohttp import web
 from pydantic import AwareDatetime, Field, RootModel
 
 from schemas.cloudevents import time_text
-from schemas.fields import STOCKHOLM
 from schemas.policy import Policy
 from video.doors import Body, Site, as_json, body, fail
 from video.pages import views
+from video.passing import Passing
 from video.people import Patient, People
 from video.records import Record, access_record, room_record
 from video.rooms import view
@@ -25,6 +25,10 @@ from video.signalling.bearers import Machine, Staff
 from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
+from video.team import Team
+from video.texts import Keeping
+from video.today import PATH as PEERS_PATH
+from video.today import listed, of_all, today, told
 
 APP: Final = "app"
 CHAT_MINUTES: Final = 30
@@ -80,18 +84,22 @@ class RoomsDoor:
         secret: bytes,
         now: Callable[[], datetime],
         publish: Callable[[Record], None],
+        team: Team,
+        passing: Passing,
+        keeping: Keeping,
     ) -> None:
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
+        self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
-        self.subjects: dict[str, str] = {}
-        """Of conferences, until this process ends: no topic has a place for them."""
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/api/rooms", self.listed)
         app.router.add_post("/api/rooms", self.made)
+        app.router.add_get(PEERS_PATH, self.for_peers)
         app.router.add_get("/api/rooms/{room}", self.shown)
         app.router.add_post("/api/rooms/{room}/invite", self.invite)
         app.router.add_post("/api/rooms/{room}/join", self.join)
+        app.router.add_post("/api/rooms/{room}/history", self.patients_chat)
         app.router.add_get("/api/rooms/{room}/chat", self.chat)
         app.router.add_post("/api/rooms/{room}/chat", self.write)
 
@@ -104,20 +112,27 @@ class RoomsDoor:
     async def listed(self, request: web.Request) -> web.Response:
         unit = request.query.get("unit", "")
         await self._site.staff_caller(request, unit)
-        return as_json({"items": [views.as_data(each) for each in today(self._desk, unit, self._now())]})
+        rows = await of_all(self._desk, self._passing.gather, unit, self._now())
+        return as_json({"items": [views.as_data(each) for each in rows]})
+
+    async def for_peers(self, request: web.Request) -> web.Response:
+        """Another bridge makes a list."""
+        if not self._passing.is_peer(request):
+            fail("not-found")
+        return as_json(told(today(self._desk, request.query.get("unit", ""), self._now()), self._team.owns))
 
     async def made(self, request: web.Request) -> web.Response:
         """V10, V11. The booker is the resource (V11)."""
         asked: NewChat | NewConference = (await body(request, NewRoom)).root
         staff = await self._site.staff_caller(request, asked.unit)
-        now, ident = self._now(), str(uuid4())
+        now, ident = self._now(), self._own_name()
         if isinstance(asked, NewConference):
             if not now - timedelta(hours=1) <= asked.start <= now + AHEAD_MAX:
                 fail("malformed", "start: is not near enough")
             margin = timedelta(minutes=self._policy.unit(asked.unit).limits.room_margin_minutes)
             end = asked.start + timedelta(minutes=asked.minutes)
             room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, asked.start - margin, end + margin)
-            self.subjects[ident] = asked.subject
+            self._keeping.subject(room, asked.subject)  # no topic has a place for it
         else:
             patient = await self._person(asked.patient)
             room = Room(
@@ -129,13 +144,14 @@ class RoomsDoor:
         self._desk.hear_room(room)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
-        return as_json({**views.as_data(self._desk.meetings[ident]), "url": f"{self._site.url}/meet/{ident}"}, 201)
+        return as_json({**views.as_data(listed(self._desk.meetings[ident])), "url": f"{self._site.url}/meet/{ident}"}, 201)
 
     async def shown(self, request: web.Request) -> web.Response:
         """V15: who is booked, who took part, who left and when. Staff of the unit."""
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         booked = []
+        await self._keeping.recalled(meeting.room.room_id)
         try:
             patients = await self._people.booked(meeting.room.room_id)
         except (OSError, TimeoutError):
@@ -146,11 +162,12 @@ class RoomsDoor:
                 "booking_id": patient.booking_id, "name": patient.name, "participant": person.pid if person else None,
                 "took_part": person is not None and person.joined_at is not None,
             })  # fmt: skip
-        names = {pid: person.name for pid, person in meeting.people.items()}
+        is_void = meeting.room.state == "void"  # P10: perhaps because somebody in it must not be named any more
+        names = {pid: "" if is_void and person.role != "staff" else person.name for pid, person in meeting.people.items()}
         people = [{**row, "name": names[row["participant"]]} for row in view.attendance(meeting)]
         self._log("video.participants_read", meeting.room, staff, self._now())
-        subject = {"subject": s} if (s := self.subjects.get(meeting.room.room_id)) else {}
-        return as_json({**views.as_data(meeting), **subject, "booked": booked, "people": people})
+        subject = {"subject": s} if (s := self._keeping.subjects.get(meeting.room.room_id)) else {}
+        return as_json({**views.as_data(listed(meeting)), **subject, "booked": booked, "people": people})
 
     async def invite(self, request: web.Request) -> web.Response:
         """V9: link, meeting code and the text to copy; with `one_time_code` a code for one guest, to be told to them."""
@@ -174,12 +191,32 @@ class RoomsDoor:
 
     async def join(self, request: web.Request) -> web.Response:
         """The citizen app asks for its resident: a link that is good once, within two minutes."""
+        room, mine = await self._patient_of(request, frozenset({"void", "closed"}))
+        kept = {"phone": mine.phone} if mine.phone else {}
+        who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
+        ticket = self._tokens.give(who, "ticket")
+        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
+        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
+
+    async def patients_chat(self, request: web.Request) -> web.Response:
+        """V14: a patient of the room reads all of it, before and after; the app shows it in the inbox, a group's in the booking."""
+        room, mine = await self._patient_of(request, frozenset({"void"}))
+        pid = self.pid_of(room, mine)
+        person = self._desk.meetings[room.room_id].people.get(pid)
+        if person is not None and person.place == "removed":
+            fail("not-found")
+        await self._keeping.recalled(room.room_id)
+        lines = view.history(self._desk.meetings[room.room_id])
+        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in lines]})
+
+    async def _patient_of(self, request: web.Request, never: frozenset[str]) -> tuple[Room, Patient]:
+        """Whom the app asks for, if they are a patient of the room, by the ledger's word. Not in these states of a room."""
         caller = await self._site.caller(request)
         if not isinstance(caller, Machine) or caller.client != APP:
             fail("not-allowed")
         asked: Joining = await body(request, Joining)
         meeting = self._desk.meetings.get(request.match_info["room"])
-        if meeting is None or meeting.room.state in ("void", "closed"):
+        if meeting is None or meeting.room.state in never:
             fail("not-found")
         room, patient = meeting.room, await self._person(asked.patient)
         if caller.reader is not None and caller.reader != patient.partition:
@@ -191,29 +228,36 @@ class RoomsDoor:
         mine = booked.get(patient.key)
         if mine is None and not (room.kind == "chat" and room.partition_by == patient.partition):
             fail("not-found")  # the same for a room that is not there and one that is another's
-        mine = mine or patient
-        kept = {"phone": mine.phone} if mine.phone else {}
-        who = Pass(self.pid_of(room, mine), "patient", room.room_id, room.opens_at, mine.name, kept)
-        ticket = self._tokens.give(who, "ticket")
-        url = f"{self._site.url}/meet/{room.room_id}#t={ticket}"
-        return as_json({"token": ticket, "url": url, "opens_at": room.opens_at, "closes_at": room.closes_at})
+        return room, mine or patient
 
     async def chat(self, request: web.Request) -> web.Response:
-        """V14: staff read all of it, before, during and after."""
+        """V14: staff read all of it, before, during and after; not of a room that was withdrawn, perhaps because of who is in it (P10)."""
         meeting = self.meeting(request)
-        await self._site.staff_caller(request, meeting.room.unit)
-        return as_json({"lines": view.history(meeting)})
+        staff, room_id = await self._site.staff_caller(request, meeting.room.unit), meeting.room.room_id
+        if meeting.room.state == "void":
+            fail("conflict", "The room is not valid any more")
+        await self._keeping.recalled(room_id)
+        self._log("video.chat_read", meeting.room, staff, self._now())
+        return as_json({"lines": view.history(self._desk.meetings[room_id])})
 
     async def write(self, request: web.Request) -> web.Response:
         """V14: staff also afterwards, if they took part."""
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         asked: ChatText = await body(request, ChatText)
+        await self._keeping.recalled(meeting.room.room_id)
         try:
-            self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text))
+            self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
         except Refused as refused:
             fail("conflict", refused.reason)
+        self._log("video.chat_written", meeting.room, staff, self._now())
         return as_json({}, 201)
+
+    def _own_name(self) -> str:
+        """A bridge makes rooms of its own."""
+        while not self._team.owns(ident := str(uuid4())):
+            pass
+        return ident
 
     def pid_of(self, room: Room, patient: Patient) -> str:
         return opaque(self._secret, room.room_id, "patient", patient.key)
@@ -236,18 +280,6 @@ class RoomsDoor:
 
 def staff_pid(secret: bytes, room: Room, staff: Staff) -> str:
     return opaque(secret, room.room_id, "staff", staff.hsa_id)
-
-
-def today(desk: Desk, unit: str, now: datetime) -> list[Meeting]:
-    """The unit's rooms whose window touches this day in Sweden, and those that go on."""
-    day = now.astimezone(STOCKHOLM).date()
-    found = [
-        each
-        for each in desk.of_unit(unit)
-        if each.opened_at is not None
-        or each.room.opens_at.astimezone(STOCKHOLM).date() <= day <= each.room.closes_at.astimezone(STOCKHOLM).date()
-    ]
-    return sorted(found, key=lambda each: (each.room.opens_at, each.room.room_id))
 
 
 def closed_by_time(room: Room) -> Room:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from aiohttp import web
 
@@ -16,16 +17,20 @@ from video.api import RoomsDoor, closed_by_time
 from video.doors import BODY_BYTES_MAX, Site, hardened
 from video.login import Login
 from video.pages.doors import PagesDoor
+from video.passing import Passing
 from video.people import People
 from video.plane import port
-from video.records import Record, room_record, session_record
+from video.records import Record, access_record, room_record, session_record
 from video.signalling.bearers import Bearers, Fetch
 from video.signalling.desk import Desk, Session
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.socket import SocketDoor
 from video.signalling.tokens import JoinTokens, derived
+from video.team import Team
+from video.texts import Keeping, Texts
 
 TICK_S: Final = 1.0
+KEEP_S_MAX: Final = 3.0
 OWN_KINDS: Final = ("chat", "conference")
 
 
@@ -35,6 +40,7 @@ class Ports:
 
     make_plane: Callable[[port.Tell], port.Plane]
     people: People
+    texts: Texts
     policy: Policy
     meter: Meter
     now: Callable[[], datetime]
@@ -52,6 +58,7 @@ class Ports:
     blur: Path | None = None
     ready: Callable[[], bool] = lambda: True
     """Whether all rooms there are have been heard of."""
+    team: Team = field(default_factory=Team)
 
 
 class Bridge:
@@ -60,34 +67,56 @@ class Bridge:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.plane = ports.make_plane(lambda told: self.desk.told(told))
-        self.desk = Desk(self.plane, ports.now, self._session, ports.meter)
+        self.desk = Desk(self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line))
+        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter)
         self.tokens = JoinTokens(ports.secret)
         bearers = Bearers(ports.jwks, ports.issuer, ports.audience)
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
         codes = OneTimeCodes(derived(ports.secret, "one-time"))
         login = Login(ports.issuer, ports.client_id, ports.client_secret, f"{site.url}/oidc/callback", self.tokens, bearers)
+        self.passing = Passing(ports.team, ports.secret, self.tokens, lambda code: self.pages.room_of_code(code), ports.meter)
         self.rooms = RoomsDoor(
-            self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish
+            self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
+            self.passing, self.keeping,
         )  # fmt: skip
         self.pages = PagesDoor(
-            self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish, ports.blur
+            self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
+            self.passing.gather, self.keeping, ports.blur,
         )  # fmt: skip
-        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, ports.turn_urls, ports.turn_secret)
-        self.app = web.Application(middlewares=[hardened(site, ports.issuer, ports.ready)], client_max_size=BODY_BYTES_MAX)
+        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, self._access, ports.turn_urls, ports.turn_secret)
+        doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]
+        self.app = web.Application(middlewares=doors, client_max_size=BODY_BYTES_MAX)
         self.rooms.add_to(self.app)
         self.pages.add_to(self.app)
         self.app.router.add_get("/ws", self.socket.get)
-        self.app.on_shutdown.append(self._shut)
+        self.app.cleanup_ctx.append(self.passing.open)
+        self.app.on_shutdown.extend((self._shut, self.passing.close))
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        ticking = asyncio.create_task(self._tick())
+    async def running(self) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+        """While the block runs. The tasks are for whoever has to see that one failed."""
+        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.keeping.run())]
         try:
-            yield
+            yield tasks
+            await self.keeping.drained(KEEP_S_MAX)
         finally:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, self.keeping.close(), return_exceptions=True)
+
+    async def drained(self, seconds: float) -> None:
+        """Come back when nobody is in a meeting here, or after so long. All goes on meanwhile; who comes to a meeting may come in.
+
+        Somebody whose line broke holds up nothing: they come back to the next process as well.
+        """
+
+        def goes_on() -> bool:
+            return any(person.away_since is None for meeting in self.desk.meetings.values() for person in meeting.inside())
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while goes_on():  # noqa: ASYNC110 - looked at, not signalled
+                    await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:
         while True:
@@ -96,13 +125,18 @@ class Bridge:
             now = self._ports.now()
             for meeting in list(self.desk.meetings.values()):
                 room = meeting.room
-                if room.kind in OWN_KINDS and room.state == "active" and now >= room.closes_at:
+                if room.kind in OWN_KINDS and self._ports.team.owns(room.room_id) and room.state == "active" and now >= room.closes_at:
                     self.desk.hear_room(closed_by_time(room))
                     self._ports.publish(room_record(closed_by_time(room), now))
 
     def _session(self, session: Session) -> None:
         self._ports.publish(session_record(session.room, session.happened))
         self._ports.meter.count("video_sessions", state=session.happened.state)
+
+    def _access(self, action: str, room_id: str, staff: str) -> None:
+        room = self.desk.meetings[room_id].room
+        by = room.partition_by or room_id
+        self._ports.publish(access_record(action, room.unit, staff, room_id, self._ports.now(), by, str(uuid4())))
 
     async def _shut(self, _app: web.Application) -> None:
         await self.socket.close()

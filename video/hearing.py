@@ -1,11 +1,12 @@
 """Reads the rooms, and first what happened in them, from the beginning: a bridge keeps nothing on disk.
 
 No consumer group: each bridge reads all of its partitions at each start (rooms are compacted, sessions kept 30 days). `ready` is set when
-what was there at the start has been read. After the start, sessions are the bridge's own and not read again.
+what was there at the start has been read. After the start, sessions are the bridge's own and not read again. Of several bridges each
+knows every room, so that it can say whose it is, and what happened only in its own.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -26,8 +27,10 @@ _log = structlog.get_logger()
 class Hearing:
     """The reading task."""
 
-    def __init__(self, desk: Desk, access: Mapping[str, Any], ready: asyncio.Event) -> None:
-        self._desk, self._access, self.ready = desk, access, ready
+    def __init__(
+        self, desk: Desk, access: Mapping[str, Any], ready: asyncio.Event, owns: Callable[[str], bool] = lambda _room_id: True
+    ) -> None:
+        self._desk, self._access, self.ready, self._owns = desk, access, ready, owns
         self.unreadable = 0
 
     async def run(self) -> None:
@@ -79,7 +82,7 @@ class Hearing:
             envelope, data = decode_record(record.headers, record.value)
             if topic == ROOMS:
                 self._desk.hear_room(room_of(envelope, data))
-            elif (session := session_of(envelope, data)) is not None:
+            elif (session := session_of(envelope, data)) is not None and self._owns(session[0]):
                 self._desk.hear_session(*session)
         except (Malformed, ValueError):
             self.unreadable += 1

@@ -259,6 +259,17 @@ async def _rooms(connection: Connection, before: datetime, place: Any, said: _To
     return len(gone), _next(found, "room")
 
 
+async def _meeting_texts(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
+    """What was written in meetings (V14), each by its own time; a room's last lines may outlive its first."""
+    del said, place
+    found = await connection.fetch(
+        "DELETE FROM meeting_texts WHERE (room, number) IN"
+        " (SELECT room, number FROM meeting_texts WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+        before, BATCH_ROWS,
+    )  # fmt: skip
+    return len(found), True if len(found) == BATCH_ROWS else None
+
+
 def _next(found: Sequence[Any], key: str, rows: int = BATCH_ROWS) -> Any:
     return found[-1][key] if len(found) == rows else None
 
@@ -274,5 +285,6 @@ _STEPS: Final[Mapping[str, Remove]] = {
     "contents": _contents,
     "bookings": _bookings,
     "rooms": _rooms,
+    "meeting_texts": _meeting_texts,
 }
 """In this order: what refers goes before what is referred to."""

@@ -188,8 +188,9 @@ def test_what_only_the_environment_may_say_is_no_setting_of_the_file(tmp_path: P
 
 def test_ports_follow_from_one_base_and_never_meet() -> None:
     for made in (ports(None), ports(9000)):
-        named = [made.gateway, made.console, made.video, made.timers, made.register, made.control, made.sandbox]
-        named += [made.media, made.kafka, made.controller, made.sasl, made.postgres]
+        named = [made.gateway, made.console, made.timers, made.register, made.control, made.sandbox, made.hl7]
+        named += [made.kafka, made.controller, made.sasl, made.postgres]
+        named += [made.bridge(slot) for slot in range(8)] + [made.media_of(slot) for slot in range(8)]
         named += [made.worker(slot) for slot in range(8)] + [made.peer(name) for name in PEERS]
         assert len(set(named)) == len(named)
     default, moved = ports(None), ports(9000)
@@ -250,3 +251,9 @@ def test_an_unknown_key_of_a_peer_is_an_error(key: str) -> None:
 def test_a_peer_is_reached_by_https_only() -> None:
     with pytest.raises(SettingsError, match=r"peers\.spar\.url"):
         load({"HUB__PEERS__SPAR__URL": "http://spar.example"})
+
+
+@pytest.mark.parametrize("number", ["0", "9"])
+def test_more_bridges_than_there_are_ports_for_are_refused_by_key_and_reason(number: str) -> None:
+    with pytest.raises(SettingsError, match=r"video\.bridges: .*(greater|less) than or equal to"):
+        load({"HUB__VIDEO__BRIDGES": number})

@@ -18,7 +18,8 @@ def hub() -> Iterator[Hub]:
     """`hub up`, with a sample day of 80 documents decided."""
     directory = Path(tempfile.mkdtemp(prefix="hub-e2e-"))
     directory.chmod(0o755)
-    made = Hub(directory / "var", free_block(), {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false"})
+    settings = {"HUB__SAMPLE__DOCUMENTS": "80", "HUB__KAFKA__DURABLE": "false", "HUB__VIDEO__BRIDGES": "2"}
+    made = Hub(directory / "var", free_block(), settings)
     try:
         made.start()
         made.wait(lambda: "the sample day:" in made.log, 240)

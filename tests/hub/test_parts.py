@@ -56,6 +56,16 @@ def test_the_count_of_workers_is_a_setting(tmp_path: Path) -> None:
     assert len({p.ports["http"] for n, p in parts.items() if n.startswith("worker")}) == 4
 
 
+def test_the_count_of_bridges_is_a_setting_and_each_has_ports_of_its_own_and_time_to_drain(tmp_path: Path) -> None:
+    parts = _table(tmp_path, HUB__VIDEO__BRIDGES="3", HUB__VIDEO__DRAIN_SECONDS="600")
+    bridges = {name: part for name, part in parts.items() if name.startswith("video")}
+    assert {name: dict(part.ports) for name, part in bridges.items()} == {
+        "video": {"http": 9002, "media": 9020}, "video-1": {"http": 9033, "media": 9021}, "video-2": {"http": 9034, "media": 9022},
+    }  # fmt: skip
+    assert [part.prepare().words for part in bridges.values()] == [("video",), ("video", "--slot", "1"), ("video", "--slot", "2")]
+    assert all(part.grace_s > 600 for part in bridges.values())
+
+
 def test_a_part_gets_its_settings_by_environment_and_no_secret_by_argument(tmp_path: Path) -> None:
     launch = _table(tmp_path)["worker-1"].prepare()
     assert launch.env is not None

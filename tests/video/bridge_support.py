@@ -2,8 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,15 +15,18 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from config.settings import load
-from schemas.telemetry import NullMeter
+from config.telemetry import PrometheusMeter
+from schemas.cloudevents import decode_record
 from tests.connectors.sandbox_support import Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
 from video.people import Patient
 from video.plane import port
-from video.records import Record
+from video.records import ROOMS, Record, room_of
 from video.rooms.model import Room
 from video.signalling.tokens import Pass, meeting_code
+from video.team import Team
+from video.texts import Kept
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
@@ -61,6 +64,27 @@ class Ledger:
 
 
 @dataclass
+class KeptTexts:
+    """`Texts` in memory: boxes by room and number."""
+
+    boxes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    away: bool = False
+
+    async def put(self, texts: Sequence[Kept]) -> None:
+        self._there()
+        for text in texts:
+            self.boxes.setdefault((text.room_id, text.number), text.box)
+
+    async def of_room(self, room_id: str) -> list[tuple[int, bytes]]:
+        self._there()
+        return sorted((number, box) for (room, number), box in self.boxes.items() if room == room_id)
+
+    def _there(self) -> None:
+        if self.away:
+            raise OSError
+
+
+@dataclass
 class World:
     """What a test holds of a running bridge."""
 
@@ -72,7 +96,11 @@ class World:
     records: list[Record]
     now: datetime
     http: aiohttp.ClientSession
+    meter: PrometheusMeter
+    texts: "KeptTexts" = field(default_factory=lambda: KeptTexts())
     ready: bool = True
+    team: list["World"] = field(default_factory=list)
+    runner: web.AppRunner | None = None
 
     def room(
         self, room_id: str = "room-1", *patients: str, kind: Any = "single", state: Any = "active", starts: int = 10, **more: Any
@@ -84,7 +112,8 @@ class World:
         room = Room(room_id, kind, state, more.pop("unit", UNIT), "Läkare 7", **(given | more))
         if patients:
             self.ledger.rooms[room_id] = list(patients)
-        self.bridge.desk.hear_room(room)
+        for each in self.team:
+            each.bridge.desk.hear_room(room)
         return room
 
     async def bearer(self, who: str) -> dict[str, str]:
@@ -205,37 +234,67 @@ class Client:
 
 
 @asynccontextmanager
-async def world(make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None) -> AsyncIterator[World]:
+async def world(
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+) -> AsyncIterator[World]:
     """A bridge that listens, until the block ends."""
-    with tempfile.TemporaryDirectory() as directory:
-        async with running(Path(directory)) as sandbox, aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            ledger, records = Ledger(), []
-            number = unused_port()
-            url = f"http://127.0.0.1:{number}"
-            issuer = sandbox.signer.issuer
+    async with worlds(1, make_plane, blur, texts) as (made,):
+        yield made
 
-            async def jwks() -> Any:
-                async with http.get(f"{issuer}/jwks") as answer:
-                    return await answer.json()
 
-            holder: list[World] = []
+@asynccontextmanager
+async def worlds(
+    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+) -> AsyncIterator[list[World]]:
+    """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        sandbox = await stack.enter_async_context(running(Path(directory)))
+        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
+        urls = tuple(f"http://127.0.0.1:{unused_port()}" for _ in range(count))
+        made: list[World] = []
+        ledger, texts, issuer = Ledger(), texts or KeptTexts(), sandbox.signer.issuer
+
+        async def jwks() -> Any:
+            async with http.get(f"{issuer}/jwks") as answer:
+                return await answer.json()
+
+        for slot, url in enumerate(urls):
+            records: list[Record] = []
+
+            def publish(record: Record, slot: int = slot, records: list[Record] = records) -> None:
+                records.append(record)
+                if record.topic == ROOMS:
+                    for other in made:
+                        if other is not made[slot]:
+                            other.bridge.desk.hear_room(room_of(*decode_record(record.headers, record.value)))
+
+            meter = PrometheusMeter("video")
             bridge = Bridge(
                 Ports(
-                    make_plane, ledger, load({}).policy, NullMeter(), lambda: holder[0].now, records.append, SECRET, url, issuer, "hub",
+                    make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
                     jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
-                    ready=lambda: holder[0].ready,
+                    ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
                 )
             )  # fmt: skip
-            holder.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http))
-            runner = web.AppRunner(bridge.app, access_log=None, handle_signals=False, shutdown_timeout=0.05)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", number).start()
-            if hasattr(bridge.plane, "start"):
-                await bridge.plane.start()
-            try:
-                async with bridge.running():
-                    yield holder[0]
-            finally:
-                await runner.cleanup()
-                if hasattr(bridge.plane, "close"):
-                    await bridge.plane.close()
+            made.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http, meter))
+        for each in made:
+            each.team, each.texts = made, texts
+            await stack.enter_async_context(_serving(each))
+        yield made
+
+
+@asynccontextmanager
+async def _serving(w: World) -> AsyncIterator[None]:
+    w.runner = runner = web.AppRunner(w.bridge.app, access_log=None, handle_signals=False, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(w.url.rsplit(":", 1)[1])).start()
+    if hasattr(w.plane, "start"):
+        await w.plane.start()
+    try:
+        async with w.bridge.running():
+            yield
+    finally:
+        await runner.cleanup()
+        if hasattr(w.plane, "close"):
+            await w.plane.close()

@@ -158,6 +158,34 @@ async def test_a_patient_is_told_when_the_meeting_opens_and_a_withdrawal_ends_it
 
 
 @pytest.mark.slow
+async def test_staff_read_and_write_the_chat_from_the_days_list_after_the_meeting() -> None:
+    faults: list[str] = []
+    async with clinic() as (w, browser):
+        room = w.room("room-1", PAT)
+        lisa = await visitor(browser, PHONE, faults)
+        await log_in(lisa, w)
+        await lisa.click("text=Starta video")
+        await lisa.click("#connect")
+        await section(lisa, "meet")
+        await lisa.click("#show-chat")
+        await lisa.fill("#chat-text", "Under mötet <b>")
+        await lisa.keyboard.press("Enter")
+        await until(lisa, "document.querySelector('#lines').textContent.includes('Under mötet <b>')")
+        await lisa.click("#leave")
+        w.room("room-1", PAT, state="closed", reason="ended", sequence=room.sequence + 1)
+        await lisa.goto(w.url)
+        await lisa.click("button.who")
+        assert not [record for record in w.records if b"video.chat_read" in record.value]
+        await lisa.click("#show-lines")
+        await until(lisa, "document.querySelector('#who #lines')?.textContent.includes('Under mötet <b>') === true")
+        await lisa.fill("#late-text", "Efter mötet")
+        await lisa.click("#who form button")
+        await until(lisa, "document.querySelector('#who #lines')?.textContent.includes('Efter mötet') === true")
+        await fits(lisa)
+    assert faults == []
+
+
+@pytest.mark.slow
 async def test_every_page_names_its_fields_and_fits_a_phone() -> None:
     faults: list[str] = []
     async with clinic() as (w, browser):

@@ -33,14 +33,15 @@ ROOM = "2b0c1c52-6a0b-4a53-9d55-0c9d5f6a7a01"
 
 
 @asynccontextmanager
-async def part(settings: Settings, variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def part(settings: Settings, variables: dict[str, str], slot: int = 0) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python -m video`, ready; killed at the end."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "video", env={**os.environ, **variables})
+    command = (sys.executable, "-m", "video", "--slot", str(slot))
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
     try:
         async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
             while True:
                 try:
-                    async with http.get(f"{settings.video_url}/readyz") as answer:
+                    async with http.get(f"http://127.0.0.1:{settings.ports.bridge(slot)}/readyz") as answer:
                         if answer.status == 200:
                             break
                 except aiohttp.ClientError:

@@ -1,6 +1,7 @@
 """The pages' handlers: dagens möten, the meeting, Mötesportalen, login. What they show is `views`' word."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ from aiohttp import web
 from pydantic import Field
 
 from schemas.policy import Policy
-from video.api import staff_pid, today
+from video.api import staff_pid
 from video.doors import Body, Site, as_json, as_page, body, fail
 from video.login import Login, LoginFailed
 from video.pages import views
@@ -21,6 +22,8 @@ from video.signalling.bearers import NotProved, staff_of
 from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import BadToken, JoinTokens, Pass, meeting_code, opaque
+from video.texts import Keeping
+from video.today import Gather, of_all
 
 STATIC: Final = Path(__file__).parent / "static"
 CODE_CHARS_MAX: Final = 20
@@ -51,10 +54,13 @@ class PagesDoor:
         secret: bytes,
         now: Callable[[], datetime],
         publish: Callable[[Record], None],
+        gather: Gather,
+        keeping: Keeping,
         blur: Path | None = None,
     ) -> None:
         self._desk, self._site, self._tokens, self._codes, self._login = desk, site, tokens, codes, login
         self._policy, self._secret, self._now, self._publish, self._blur = policy, secret, now, publish, blur
+        self._gather, self._keeping = gather, keeping
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.days)
@@ -84,7 +90,7 @@ class PagesDoor:
             fail("not-allowed")
         units = [(each, self._policy.unit(each).name or each) for each in staff.units]
         now = self._now()
-        return as_page(views.days(staff.name, units, unit, today(self._desk, unit, now), now))
+        return as_page(views.days(staff.name, units, unit, await of_all(self._desk, self._gather, unit, now), now))
 
     async def login(self, request: web.Request) -> web.Response:
         try:
@@ -152,7 +158,9 @@ class PagesDoor:
             by = meeting.room.partition_by or room_id
             staff = self._site.staff(request)
             assert staff is not None
+            who = replace(who, kept={**who.kept, "staff": staff.hsa_id})
             self._publish(access_record("video.joining", meeting.room.unit, staff.hsa_id, room_id, self._now(), by, str(uuid4())))
+        await self._keeping.recalled(room_id)
         return as_json({"token": self._tokens.give(who, "socket")})
 
     def _who(self, request: web.Request, room_id: str) -> Pass | str | None:
@@ -179,7 +187,7 @@ class PagesDoor:
         """Name and one-time code. A wrong meeting code and a wrong one-time code answer the same."""
         self._site.same_origin(request)
         asked: GuestLogin = await body(request, GuestLogin)
-        meeting = self._invited_to(_code(request))
+        meeting = self.invited_to(_code(request))
         if meeting is None or not self._codes.take(meeting.room.room_id, asked.code, self._now()):
             return as_json({"reason": "wrong"}, 403)
         response = as_json({"next": f"/meet/{meeting.room.room_id}"})
@@ -187,7 +195,7 @@ class PagesDoor:
 
     def _guest(self, code: str, name: str, subject: str, response: web.Response) -> web.Response:
         """A guest with an e-ID has one opaque name in the room: once denied, always denied."""
-        meeting = self._invited_to(code[:CODE_CHARS_MAX].upper())
+        meeting = self.invited_to(code[:CODE_CHARS_MAX].upper())
         if meeting is None:
             return as_page(views.refused("Mötesportalen", "Inbjudan gäller inte. Be den som bjöd in dig om en ny."), 403)
         response.headers["Location"] = f"/meet/{meeting.room.room_id}"
@@ -198,7 +206,12 @@ class PagesDoor:
         self._site.give(response, Pass(pid, "guest", room.room_id, room.opens_at, name), "seat", f"/meet/{room.room_id}")
         return response
 
-    def _invited_to(self, code: str) -> Meeting | None:
+    def room_of_code(self, code: str) -> str | None:
+        """For whoever passes requests on: the room of a code as it stands in an address."""
+        meeting = self.invited_to(_plain(code))
+        return meeting.room.room_id if meeting is not None else None
+
+    def invited_to(self, code: str) -> Meeting | None:
         """The room of a meeting code that still holds (V6, P10: of the room's window now; a void or closed room has no guests)."""
         if len(code) > CODE_CHARS_MAX:
             return None
@@ -212,4 +225,8 @@ class PagesDoor:
 
 
 def _code(request: web.Request) -> str:
-    return quote(request.match_info["code"][:CODE_CHARS_MAX].upper().replace(" ", ""), safe="")
+    return _plain(request.match_info["code"])
+
+
+def _plain(code: str) -> str:
+    return quote(code[:CODE_CHARS_MAX].upper().replace(" ", ""), safe="")

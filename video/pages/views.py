@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from video.pages.icons import icon, sprite
 from video.pages.markup import clock, day, page, when
-from video.rooms.model import Meeting
+from video.today import Listed
 
 KINDS: Final = {"single": "Videomöte", "group": "Videomöte, grupp", "chat": "Videomöte i chatt", "conference": "Videokonferens"}
 MARGIN: Final = timedelta(minutes=30)
@@ -155,7 +155,7 @@ def code_door() -> str:
 <button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
 
 
-def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Meeting], now: datetime) -> str:
+def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Listed], now: datetime) -> str:
     """Dagens möten: the unit's rooms today, in the order they begin."""
     rows = "".join(_row(each, now) for each in meetings)
     table = (
@@ -199,32 +199,29 @@ def invitation(room_url: str, code: str, start: datetime, unit_name: str) -> str
     )  # fmt: skip
 
 
-def state_of(meeting: Meeting, now: datetime) -> tuple[str, bool]:
+def state_of(meeting: Listed, now: datetime) -> tuple[str, bool]:
     """A room's state in words, and whether it can be started now (V1-V4)."""
     room = meeting.room
     if room.state == "void":
         return "Ogiltigt – en ny bokning krävs", False
-    if meeting.opened_at is not None:
-        return f"Pågår, {len(meeting.inside())} deltar", now < room.closes_at
+    if meeting.is_open:
+        return f"Pågår, {meeting.inside} deltar", now < room.closes_at
     if room.state == "closed" or now >= room.closes_at:
         return "Avslutat", False
     if room.state == "scheduled" and now < room.active_at:
         return f"Aktiveras kl. {clock(room.active_at)}", False
     if now < room.opens_at:
         return f"Kan öppnas kl. {clock(room.opens_at)}", False
-    waiting = len(meeting.in_place("waiting"))
     crowded = ". Fler än 20 är bokade" if room.reason == "crowded" else ""  # V8: the unit is told
-    return (f"{waiting} väntar" if waiting else "Kan öppnas") + crowded, True
+    return (f"{meeting.waiting} väntar" if meeting.waiting else "Kan öppnas") + crowded, True
 
 
-def _row(meeting: Meeting, now: datetime) -> str:
+def _row(meeting: Listed, now: datetime) -> str:
     room = meeting.room
     says, startable = state_of(meeting, now)
     start, end = room.opens_at + margin_of(room.kind), room.closes_at - margin_of(room.kind)
     link = (
-        f'<a class="button" href="/meet/{escape(room.room_id)}">{"Anslut" if meeting.opened_at else "Starta video"}</a>'
-        if startable
-        else ""
+        f'<a class="button" href="/meet/{escape(room.room_id)}">{"Anslut" if meeting.is_open else "Starta video"}</a>' if startable else ""
     )
     live = room.state not in ("void", "closed")
     invite = f'<button type="button" class="quiet invite" data-room="{escape(room.room_id)}">Bjud in</button>' if live else ""
@@ -240,11 +237,11 @@ def margin_of(kind: str) -> timedelta:
     return timedelta(0) if kind == "chat" else MARGIN
 
 
-def as_data(meeting: Meeting) -> dict[str, Any]:
+def as_data(meeting: Listed) -> dict[str, Any]:
     """For the API."""
     room = meeting.room
     return {
         "room_id": room.room_id, "kind": room.kind, "state": room.state, "unit": room.unit, "resource": room.resource,
         "booking_ids": list(room.booking_ids), "active_at": room.active_at, "opens_at": room.opens_at, "closes_at": room.closes_at,
-        "open": meeting.opened_at is not None,
+        "open": meeting.is_open,
     }  # fmt: skip

@@ -203,7 +203,7 @@ def entitled(meeting: Meeting, command: Any, _: datetime) -> Done:
 
 def writes(meeting: Meeting, command: Any, now: datetime) -> Done:
     person = meeting.people[command.pid]
-    line = Line(meeting.lines + 1, person.pid, person.role, person.name, command.text.strip(), now)
+    line = Line(meeting.lines + 1, person.pid, person.role, person.name or _short(command.name), command.text.strip(), now)
     kept = (*meeting.chat, line)[-CHAT_LINES_MAX:]
     return Done(replace(meeting, chat=kept, lines=line.number), (Wrote(line),))
 

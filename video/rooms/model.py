@@ -153,8 +153,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
+    """`name`: of somebody who writes from outside the meeting (V14), whom an earlier run of the bridge let in."""
+
     pid: str
     text: str = field(repr=False)
+    name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ All of it runs on one event loop and never awaits but for the plane's answers: a
 before the next one is looked at. What goes to Kafka is handed to `publish` in order.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -15,6 +17,7 @@ from video.plane import port
 from video.rooms import view
 from video.rooms.machine import apply
 from video.rooms.model import (
+    CHAT_LINES_MAX,
     Asked,
     Command,
     Effect,
@@ -22,6 +25,7 @@ from video.rooms.model import (
     Exit,
     Happened,
     Knock,
+    Line,
     LineBroke,
     Meeting,
     Person,
@@ -39,7 +43,7 @@ AUDIO_SLOTS: Final = 3
 _log = structlog.get_logger()
 
 
-class Line(Protocol):
+class Wire(Protocol):
     """One person's WebSocket, as the desk sees it."""
 
     video_slots: int
@@ -65,17 +69,22 @@ class Desk:
         now: Callable[[], datetime],
         publish: Callable[[Session], None],
         meter: Meter,
+        keep: Callable[[Room, Line], None] = lambda _room, _line: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane = plane
         self._now = now
         self._publish = publish
         self._meter = meter
+        self._keep = keep
+        self._clock = clock
         self.meetings: dict[str, Meeting] = {}
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, Wire] = {}
         self._shown: dict[str, dict[str, Any]] = {}
         self._room_of: dict[str, str] = {}
         self._in_plane: set[str] = set()
         self._phones: dict[str, dict[str, str]] = {}
+        self._joining: dict[str, float] = {}
         self._past: dict[str, list[tuple[Happened, datetime]]] = {}
 
     # --- rooms -------------------------------------------------------------------------------------------------------------------
@@ -112,6 +121,22 @@ class Desk:
             for pid in meeting.people:
                 self._forget(pid)
 
+    def remember(self, room_id: str, lines: Sequence[Line]) -> None:
+        """Chat lines of an earlier run, told to whoever is inside already."""
+        meeting = self.meetings.get(room_id)
+        known = {line.number for line in meeting.chat} if meeting is not None else set()
+        more = [line for line in lines if line.number not in known]
+        if meeting is None or not more:
+            return
+        chat = tuple(sorted((*meeting.chat, *more), key=lambda line: line.number))[-CHAT_LINES_MAX:]
+        self.meetings[room_id] = replace(meeting, chat=chat, lines=max(meeting.lines, chat[-1].number))
+        self._tell_room(room_id, "history", {"lines": [view.line(line) for line in more]})
+
+    def number_from(self, room_id: str, number: int) -> None:
+        """The next chat lines have numbers beyond this one: what was said before is not known yet."""
+        if (meeting := self.meetings.get(room_id)) is not None:
+            self.meetings[room_id] = replace(meeting, lines=max(meeting.lines, number))
+
     def of_unit(self, unit: str) -> Iterator[Meeting]:
         return (meeting for meeting in self.meetings.values() if meeting.room.unit == unit)
 
@@ -126,7 +151,7 @@ class Desk:
 
     # --- people ------------------------------------------------------------------------------------------------------------------
 
-    def enter(self, who: Pass, line: Line, *, title: str, resume: bool, last_chat: int) -> None:
+    def enter(self, who: Pass, line: Wire, *, title: str, resume: bool, last_chat: int) -> None:
         """A page's `hello`. Raises `Refused`. The state is told on the line, and what chat it missed."""
         meeting = self._meeting(who.room_id)
         before, self._lines[who.pid] = self._lines.get(who.pid), line
@@ -156,7 +181,7 @@ class Desk:
             raise Refused("not_here")
         self._do(room_id, command)
 
-    def line_lost(self, pid: str, line: Line) -> None:
+    def line_lost(self, pid: str, line: Wire) -> None:
         """A line ended. If it was the person's last, the seat is kept a while."""
         if self._lines.get(pid) is not line:
             return
@@ -202,6 +227,8 @@ class Desk:
             case port.MediaState(peer, "over"):
                 self._begin_anew(peer)
             case port.MediaState(peer, state):
+                if state == "up" and (since := self._joining.pop(peer, None)) is not None:
+                    self._meter.observe("video_join_seconds", self._clock() - since)
                 self._tell(peer, "media", {"state": state})
 
     # --- doing -------------------------------------------------------------------------------------------------------------------
@@ -246,6 +273,7 @@ class Desk:
                 case Asked(pid):
                     self._tell(pid, "asked", {})
                 case Wrote(line):
+                    self._keep(meeting.room, line)
                     for person in meeting.inside():
                         self._tell(person.pid, "chat", view.line(line))
         self._show(room_id)
@@ -265,6 +293,7 @@ class Desk:
             self._tell(person.pid, "error", {"reason": "busy"})
             return
         self._in_plane.add(person.pid)
+        self._joining[person.pid] = self._clock()
         self._tell(person.pid, "fresh", {})  # whatever connections the page still holds lead nowhere
 
     def _begin_anew(self, pid: str) -> None:
@@ -279,6 +308,7 @@ class Desk:
     def _media_down(self, pid: str) -> None:
         if pid in self._in_plane:
             self._in_plane.discard(pid)
+            self._joining.pop(pid, None)
             self._plane.leave(pid)
 
     def _show(self, room_id: str) -> None:

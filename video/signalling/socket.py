@@ -7,7 +7,7 @@ The token is taken (once) before the upgrade; a line that is refused is told why
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -46,11 +46,17 @@ CLOSE_EXIT: Final = 4004
 _OTHERS: Final[Mapping[str, type]] = {
     "admit": Admit, "deny": Deny, "remove": Remove, "mute_other": MuteOther, "ask_unmute": AskUnmute, "lower_hand": LowerHand,
 }  # fmt: skip
+LOGGED: Final[Mapping[str, str]] = {
+    "admit": "video.admitted", "deny": "video.denied", "remove": "video.removed", "mute_other": "video.muted", "end": "video.ended",
+}  # fmt: skip
+"""What goes to the access log (HSLF-FS 2016:40 4 kap. 9 §), by the message's type."""
+Access = Callable[[str, str, str], None]
+"""Action, room, and who of the staff."""
 _log = structlog.get_logger()
 
 
 class WebLine:
-    """The desk's `Line` on a WebSocket: a queue and the task that empties it."""
+    """The desk's `Wire` on a WebSocket: a queue and the task that empties it."""
 
     def __init__(self, ws: web.WebSocketResponse) -> None:
         self.video_slots = 9
@@ -99,10 +105,11 @@ class SocketDoor:
         plane: port.Plane,
         tokens: JoinTokens,
         origins: frozenset[str],
+        access: Access,
         turn_urls: tuple[str, ...] = (),
         turn_secret: str = "",
     ) -> None:
-        self._desk, self._plane, self._tokens, self._origins = desk, plane, tokens, origins
+        self._desk, self._plane, self._tokens, self._origins, self._access = desk, plane, tokens, origins, access
         self._turn = (turn_urls, turn_secret)
         self._lines: set[WebLine] = set()
 
@@ -215,13 +222,20 @@ class SocketDoor:
                 desk.command(Entitle(pid, said.text))
             case m.Other():
                 desk.command(_OTHERS[said.type](pid, said.pid))
+                self._log(who, said.type)
             case m.Plain(type="leave"):
                 desk.command(Leave(pid))
             case m.Plain(type="end"):
                 desk.command(End(pid))
+                self._log(who, "end")
             case _:
                 pass
         line.tell(*answer, said.id)
+
+    def _log(self, who: Pass, deed: str) -> None:
+        """What staff did to somebody, once it is done."""
+        if deed in LOGGED:
+            self._access(LOGGED[deed], who.room_id, who.kept.get("staff", who.pid))
 
     def _must_be_inside(self, pid: str) -> None:
         if not self._desk.is_inside(pid):

@@ -43,9 +43,30 @@ async function who(room) {
       people.length
         ? element("ul", {}, ...people.map((p) => element("li", {}, `${p.name || "Namn saknas"} (${roles[p.role]}) – ${states[p.state]}${p.joined_at ? `, anslöt ${clock(p.joined_at)}` : ""}${p.left_at && p.joined_at ? `, lämnade ${clock(p.left_at)}` : ""}`)))
         : element("p", {}, "Ingen har anslutit."),
+      element("button", { type: "button", class: "quiet", id: "show-lines", onclick: () => chat(room) }, "Visa chatten"),
     );
   }
   $("who").showModal();
+}
+
+/** The chat, also after the meeting; read when it is asked for, as reading is logged. Whoever took part may write. */
+async function chat(room) {
+  const answer = await fetch(`/api/rooms/${room}/chat`);
+  const { lines } = answer.ok ? await answer.json() : { lines: null };
+  const says = element("p", { class: "error", role: "alert" });
+  const text = element("textarea", { id: "late-text", rows: 2, maxlength: 2000, required: true });
+  const form = element("form", { method: "post" }, element("label", { for: "late-text" }, "Skriv ett meddelande"), text, element("button", { type: "submit" }, "Skicka"), says);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { ok, status } = await post(`/api/rooms/${room}/chat`, { text: text.value.trim() });
+    if (ok) return chat(room);
+    says.textContent = status === 409 ? "Bara den som har deltagit i mötet kan skriva." : "Meddelandet skickades inte. Försök igen.";
+  });
+  const shown = lines === null
+    ? [element("p", { class: "error" }, "Chatten kan inte visas.")]
+    : [lines.length ? element("ol", { id: "lines" }, ...lines.map((said) => element("li", {}, element("b", {}, `${said.name} `), element("time", { datetime: said.at }, clock(said.at)), element("p", {}, said.text)))) : element("p", {}, "Ingen har skrivit."), form];
+  $("who-body").replaceChildren(element("h3", { tabindex: -1, id: "chat-title" }, "Chatt"), ...shown);
+  $("chat-title").focus();
 }
 
 $("conference").addEventListener("submit", async (event) => {

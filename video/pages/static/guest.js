@@ -1,5 +1,5 @@
 // Mötesportalen: the meeting code, then name and one-time code.
-import { $, post } from "./words.js";
+import { $, REASONS, postPatiently } from "./words.js";
 
 $("meeting-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -8,10 +8,11 @@ $("meeting-form")?.addEventListener("submit", (event) => {
 $("code-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   $("fault").textContent = "";
-  const { ok, body } = await post(`/m/${document.body.dataset.code}/login`, { name: $("name").value.trim(), code: $("one-time").value });
+  const { ok, status, body } = await postPatiently(`/m/${document.body.dataset.code}/login`, { name: $("name").value.trim(), code: $("one-time").value });
   if (ok) location.href = body.next;
   else {
-    $("fault").textContent = "Koden stämmer inte eller gäller inte längre.";
+    $("fault").textContent = status === 503 ? REASONS.away.join(". ") : "Koden stämmer inte eller gäller inte längre.";
+    if (status === 503) return;
     $("one-time").setAttribute("aria-invalid", "true");
     $("one-time").focus();
   }

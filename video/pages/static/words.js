@@ -19,6 +19,7 @@ export const REASONS = {
   expired: ["Länken gäller inte längre", "Öppna mötet på nytt."],
   used: ["Länken är redan använd", "Öppna mötet på nytt från din bokning."],
   invalid: ["Länken gäller inte", "Öppna mötet på nytt."],
+  away: ["Tjänsten svarar inte", "Försök igen om en stund."],
   wrong_room: ["Länken gäller ett annat möte", "Öppna mötet på nytt från din bokning."],
 };
 export const AGAIN = new Set(["left", "elsewhere", "timed_out", "not_active", "too_early", "full", "lobby_full"]);
@@ -49,6 +50,15 @@ export async function post(path, content) {
   let body = {};
   try { body = await answer.json(); } catch { /* no body */ }
   return { ok: answer.ok, status: answer.status, body };
+}
+
+/** The same, again and again while the room's bridge is away (503): it is started again within seconds. */
+export async function postPatiently(path, content, tries = 20) {
+  for (;;) {
+    const answer = await post(path, content).catch(() => ({ ok: false, status: 503, body: {} }));
+    if (answer.status !== 503 || --tries <= 0) return answer;
+    await new Promise((done) => setTimeout(done, 1000));
+  }
 }
 
 /** An icon of the page's sprite. */

@@ -1,0 +1,177 @@
+"""What is written in meetings outlives the process: chat (V14) and the subjects of conferences (V11), sealed, in the ledger.
+
+Patient data: no topic, log, key or address has any of it, and the ledger has boxes that open with this part's key only, each for its
+room and number. A line is shown first and kept as soon as may be: a ledger that is away stops no meeting. What waits is
+bounded, and is lost only with the process itself. Before anybody comes to a room, or reads its chat, what is kept of it is read back;
+where that takes too long, new lines get numbers beyond any earlier one's, and the old ones come when the ledger does.
+"""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+import orjson
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from schemas.telemetry import Meter
+from video.rooms.model import Line, Room
+from video.signalling.desk import Desk
+from video.signalling.tokens import derived
+
+SUBJECT: Final = 0
+"""Its number in a room; lines have theirs from 1."""
+NONCE_BYTES: Final = 12
+WAITING_MAX: Final = 10_000
+BATCH_MAX: Final = 200
+RETRY_S: Final = 1.0
+RECALL_S_MAX: Final = 1.0
+_log = structlog.get_logger()
+
+
+class Kept(NamedTuple):
+    """A text as it is kept. `at`: from when its retention counts."""
+
+    room_id: str
+    number: int
+    at: datetime
+    box: bytes
+
+
+class Texts(Protocol):
+    """The port to the ledger. Both raise `OSError` or `TimeoutError` while it is away."""
+
+    async def put(self, texts: Sequence[Kept]) -> None:
+        """Keep them; one that is kept already stays as it is."""
+        ...
+
+    async def of_room(self, room_id: str) -> Sequence[tuple[int, bytes]]:
+        """Number and box of what is kept of a room, rising: its subject and its last lines."""
+        ...
+
+
+class Boxes:
+    """Closes and opens boxes (AES-256-GCM)."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = AESGCM(derived(secret, "texts"))
+
+    def close(self, room_id: str, number: int, content: dict[str, str]) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._key.encrypt(nonce, orjson.dumps(content), f"{room_id}|{number}".encode())
+
+    def open(self, room_id: str, number: int, box: bytes) -> dict[str, str]:
+        """Raises `ValueError` for a box of another key, room or number."""
+        try:
+            plain = self._key.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], f"{room_id}|{number}".encode())
+        except InvalidTag:
+            raise ValueError("the box does not open") from None
+        content: dict[str, str] = orjson.loads(plain)
+        return content
+
+
+class Keeping:
+    """Writes behind, reads back. `desk` has the lines; subjects are here, as nobody needs them but a list."""
+
+    def __init__(self, desk: Desk, texts: Texts, secret: bytes, meter: Meter) -> None:
+        self._desk, self._texts, self._boxes, self._meter = desk, texts, Boxes(secret), meter
+        self.subjects: dict[str, str] = {}
+        self._waiting: deque[Kept] = deque()
+        self._news, self._written = asyncio.Event(), asyncio.Event()
+        self._written.set()
+        self._recalled: set[str] = set()
+        self._recalling: dict[str, asyncio.Task[None]] = {}
+
+    # --- writing -----------------------------------------------------------------------------------------------------------------
+
+    def line(self, room: Room, line: Line) -> None:
+        content = {"pid": line.pid, "role": line.role, "name": line.name, "text": line.text, "at": line.at.isoformat()}
+        self._put(Kept(room.room_id, line.number, line.at, self._boxes.close(room.room_id, line.number, content)))
+
+    def subject(self, room: Room, text: str) -> None:
+        self.subjects[room.room_id] = text
+        self._put(Kept(room.room_id, SUBJECT, room.closes_at, self._boxes.close(room.room_id, SUBJECT, {"text": text})))
+
+    def _put(self, text: Kept) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            _log.error("video_text_not_kept", waiting=WAITING_MAX)
+            return
+        self._waiting.append(text)
+        self._written.clear()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._news.wait()
+            batch = [self._waiting[place] for place in range(min(BATCH_MAX, len(self._waiting)))]
+            try:
+                await self._texts.put(batch)
+            except (OSError, TimeoutError) as error:
+                _log.warning("video_waits_for_ledger", error=type(error).__name__, waiting=len(self._waiting))
+                self._meter.gauge("video_texts_waiting", len(self._waiting))
+                await asyncio.sleep(RETRY_S)
+                continue
+            for _ in batch:
+                self._waiting.popleft()
+            if not self._waiting:
+                self._news.clear()
+                self._written.set()
+            self._meter.gauge("video_texts_waiting", len(self._waiting))
+
+    async def drained(self, seconds_max: float) -> None:
+        """At the end of the process: what waits is written, if the ledger takes it in time."""
+        try:
+            async with asyncio.timeout(seconds_max):
+                await self._written.wait()
+        except TimeoutError:
+            _log.error("video_texts_lost", texts=len(self._waiting))
+
+    # --- reading back ------------------------------------------------------------------------------------------------------------
+
+    async def recalled(self, room_id: str) -> None:
+        """Come back when what was kept of a room is there, or when it takes too long."""
+        if room_id in self._recalled or room_id not in self._desk.meetings:
+            return
+        if room_id not in self._recalling:  # who comes second to a ledger that is away does not wait for it, too
+            self._recalling[room_id] = task = asyncio.create_task(self._recall(room_id))
+            await asyncio.wait({task}, timeout=RECALL_S_MAX)
+        if room_id not in self._recalled:
+            self._desk.number_from(room_id, time.time_ns() // 1_000_000)
+
+    async def close(self) -> None:
+        for task in self._recalling.values():
+            task.cancel()
+        await asyncio.gather(*self._recalling.values(), return_exceptions=True)
+
+    async def _recall(self, room_id: str) -> None:
+        while room_id in self._desk.meetings:
+            try:
+                found = await self._texts.of_room(room_id)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._desk.remember(room_id, self._lines(room_id, found))
+            self._recalled.add(room_id)
+            break
+        self._recalling.pop(room_id, None)
+
+    def _lines(self, room_id: str, found: Sequence[tuple[int, bytes]]) -> list[Line]:
+        lines = []
+        for number, box in found:
+            try:
+                content = self._boxes.open(room_id, number, box)
+            except ValueError:
+                _log.error("video_text_does_not_open", number=number)
+                continue
+            if number == SUBJECT:
+                self.subjects.setdefault(room_id, content["text"])
+            else:
+                at = datetime.fromisoformat(content["at"])
+                lines.append(Line(number, content["pid"], content["role"], content["name"], content["text"], at))  # type: ignore[arg-type]
+        return lines
