@@ -9,14 +9,16 @@ Kept flat on purpose: a function call more for each packet and viewer costs one 
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from video.plane import payload as payloads
 from video.plane import rtcp
-from video.plane.dtls import Refused
+from video.plane.dtls import Refused, Secure, srtp_protect
 from video.plane.estimate import Sent
+from video.plane.ice import Path
 from video.plane.layers import Numbering
 from video.plane.limits import PAYLOAD_BYTES_MAX, PLI_AGAIN_S, PLI_EVERY_S, REPAIR_QUEUE_S_MAX
+from video.plane.mmsg import NAME_BYTES, OUT_MAX, Outbox
 from video.plane.payload import Vp8
 from video.plane.port import Source
 from video.plane.ring import Kept, Missing, RepairBudget, Ring
@@ -25,6 +27,10 @@ from video.plane.sdp import CLOCK, OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID, Codec, K
 
 _VIDEO: Final = Struct("!BBHIIHHBHB")
 _AUDIO: Final = Struct("!BBHIIHHBHBBBBB")
+_Into = Callable[..., None]
+_VIDEO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
+"""By size of the payload: what writes a viewer's address, header and payload into a place of the outbox, in one call."""
+_AUDIO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
 _NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
 _LEVEL_ID: Final = OUR_LEVEL_ID << 4
 _ORIGINAL: Final = Struct("!H")
@@ -42,19 +48,44 @@ class Counters:
 
 
 class Link:
-    """The way to one viewer: its encryption, its socket, and the numbers of transport-wide feedback."""
+    """The way to one viewer: its encryption, its path, and the numbers of transport-wide feedback."""
 
-    __slots__ = ("budget", "counters", "protect", "protect_rtcp", "queue_s", "send", "sent", "unreported_since")
+    __slots__ = ("budget", "counters", "name", "outbox", "protect", "protect_rtcp", "queue_s", "secure", "send", "sent", "srtp",
+                 "unreported_since")  # fmt: skip
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
         self.protect: Callable[[bytes], bytes] | None = None
         self.protect_rtcp: Callable[[bytes], bytes] | None = None
         self.send: Callable[[bytes], object] = len  # into nowhere, until there is a path
+        self.outbox: Outbox | None = None
+        """Where there is one, media goes through it to `name`, encrypted with `srtp`, instead of by `protect` and `send`."""
+        self.name = b""
+        self.srtp: Any = None
+        self.secure: Secure | None = None
         self.sent = Sent()
         self.budget = RepairBudget()
         self.queue_s = 0.0
         self.unreported_since: float | None = None
+
+    def encrypted(self, secure: Secure) -> None:
+        """The handshake is done."""
+        self.secure, self.srtp = secure, secure.sends
+        self.protect, self.protect_rtcp = secure.protect, secure.protect_rtcp
+
+    def leads(self, path: Path) -> None:
+        """From now on over this path; what waits in the outbox goes where it was to go."""
+        self.send, self.outbox, self.name = path.send, path.outbox, path.name
+
+
+def _video_into(size: int) -> _Into:
+    found = _VIDEO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHB{size}s").pack_into
+    return found
+
+
+def _audio_into(size: int) -> _Into:
+    found = _AUDIO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHBBBBB{size}s").pack_into
+    return found
 
 
 class Track:
@@ -239,6 +270,7 @@ def video(incoming: Incoming, place: int, data: bytes, header: Header, now: floa
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, found, now)
         incoming.waiting = []
+    into = _VIDEO_INTO[size] or _video_into(size)
     for out in incoming.outs:
         numbering = out.numbering
         if place > numbering.newest:  # in order, as nearly always: without a call
@@ -259,12 +291,26 @@ def video(incoming: Incoming, place: int, data: bytes, header: Header, now: floa
             body if found is None or not (out.picture_by or out.tl0_by) else payloads.renumbered(body, found, out.picture_by, out.tl0_by)
         )
         twcc = link.sent.number(size + 68, now)
-        head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0)
-        try:
-            link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
-        except Refused:
-            link.counters.refused += 1
-            continue
+        outbox = link.outbox
+        if outbox is not None:
+            at = outbox.used
+            length = outbox.lengths[at]
+            into(outbox.memory, outbox.starts[at], link.name,
+                 0x90, marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0, plain)  # fmt: skip
+            length[0] = size + 20
+            if srtp_protect(link.srtp, outbox.packets[at], length):
+                link.counters.refused += 1
+                continue
+            outbox.used = at = at + 1
+            if at == OUT_MAX:
+                outbox.flush()
+        else:
+            head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0)
+            try:
+                link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
+            except Refused:
+                link.counters.refused += 1
+                continue
         out.packets += 1
         out.octets += size
 
@@ -285,6 +331,7 @@ def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: in
             out.switch(incoming, place, timestamp, None, now)
         incoming.waiting = []
     body = data[start:end]
+    into = _AUDIO_INTO[size] or _audio_into(size)
     for out in incoming.outs:
         number = out.numbering.number(place)
         if number is None:
@@ -294,14 +341,29 @@ def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: in
             out.last_timestamp, out.last_at = stamp, now
         link = out.link
         twcc = link.sent.number(size + 72, now)
-        head = _AUDIO.pack(
-            0x90, header.marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc, _LEVEL_ID, level, 0, 0, 0
-        )
-        try:
-            link.send(link.protect(head + body))  # type: ignore[misc]  # slots are filled once there is encryption
-        except Refused:
-            link.counters.refused += 1
-            continue
+        outbox = link.outbox
+        if outbox is not None:
+            at = outbox.used
+            length = outbox.lengths[at]
+            into(outbox.memory, outbox.starts[at], link.name,
+                 0x90, header.marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc, _LEVEL_ID, level, 0, 0, 0,
+                 body)  # fmt: skip
+            length[0] = size + 24
+            if srtp_protect(link.srtp, outbox.packets[at], length):
+                link.counters.refused += 1
+                continue
+            outbox.used = at = at + 1
+            if at == OUT_MAX:
+                outbox.flush()
+        else:
+            head = _AUDIO.pack(
+                0x90, header.marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc, _LEVEL_ID, level, 0, 0, 0
+            )
+            try:
+                link.send(link.protect(head + body))  # type: ignore[misc]  # slots are filled once there is encryption
+            except Refused:
+                link.counters.refused += 1
+                continue
         out.packets += 1
         out.octets += size
 

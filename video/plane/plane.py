@@ -19,7 +19,7 @@ from video.plane import sender as senders
 from video.plane.connection import Connection
 from video.plane.dtls import Certificate
 from video.plane.forward import Counters, Track
-from video.plane.ice import Door, Send
+from video.plane.ice import Door
 from video.plane.limits import AUDIO_SLOTS_MAX, CHECK_LOST_S, OVER_S, PEERS_MAX, ROOM_PEERS_MAX, VIDEO_SLOTS_MAX, WANTS_MAX
 from video.plane.policy import Uplink
 from video.plane.port import MediaState, Quality, SlotsChanged, Source, Speaking, Tell, VideoPaused, Want
@@ -240,10 +240,7 @@ class ForwardingPlane:
                 self._certificate, self.counters, state, lambda data, now: None, lambda data, now: sender.rtcp(data, now, time.time())
             )
 
-            def path(send: Send) -> None:
-                sender.link.send = send
-
-            connection.on_path = path
+            connection.on_path = sender.link.leads
         connection.session = randbits(62)
         return connection
 
@@ -259,7 +256,7 @@ class ForwardingPlane:
             if which == "subscribe":
                 secure = person.subscribe.secure if person.subscribe is not None else None
                 assert secure is not None
-                person.sender.link.protect, person.sender.link.protect_rtcp = secure.protect, secure.protect_rtcp
+                person.sender.link.encrypted(secure)
                 person.room.stale = True
             self._up(person)
         elif self._peers.get(person.name) is person:
