@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import monotonic, sleep, time
 from typing import Any, Final
 
@@ -209,7 +210,7 @@ class Crowd:
                     meter = Meter(caller, self.sent_at, every)
                     caller.subscribe.media = meter.media
                     place = len(self.callers)
-                    caller.publish.control = lambda data, now, place=place: self._asked(place, data)
+                    caller.publish.control = partial(self._asked, place)
                     await self.side.enter(session, caller, f"room{room}", name, [other for other in names if other != name])
                     self.callers.append(caller)
                     self.meters.append(meter)
@@ -217,7 +218,7 @@ class Crowd:
         self.join_cpu_ms = (cpu_seconds(self.side.pid) - cpu) / people * 1_000
         self.peer_mib = (rss_mib(self.side.pid) - memory) / people
 
-    def _asked(self, place: int, data: bytes) -> None:
+    def _asked(self, place: int, data: bytes, now: float) -> None:
         if len(data) >= 12 and data[1] == 206:
             self._keys.add(place)
 
