@@ -49,10 +49,9 @@ class Sent:
         delays: list[float] = []
         came = lost = 0
         for number, at_s in seen:
-            behind = (last - number) & 0xFFFF
-            if behind >= HISTORY:
+            if (last - number) & 0xFFFF >= HISTORY:
                 continue
-            slot = (last - behind) & HISTORY_MASK
+            slot = number & HISTORY_MASK
             entry = entries[slot]
             if entry is None:
                 continue
