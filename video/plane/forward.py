@@ -360,9 +360,7 @@ def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: in
     voice(incoming, place, data, header.start, header.end, header.timestamp, header.marker, level, now)
 
 
-def voice(
-    incoming: Incoming, place: int, data: bytes, start: int, end: int, timestamp: int, marker: int, level: int, now: float
-) -> None:
+def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, timestamp: int, marker: int, level: int, now: float) -> None:
     """The same, of a packet whose payload is between `start` and `end`."""
     size = end - start
     if size <= 0 or size > PAYLOAD_BYTES_MAX:
