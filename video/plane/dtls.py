@@ -1,8 +1,9 @@
 """DTLS-SRTP (RFC 5764): the only module that knows aiortc, and it knows no more of it than `RTCDtlsTransport`.
 
 aiortc has no public way to forward what it decrypts (it decodes), so its transport is fed with DTLS records through a queue, and its
-two SRTP sessions are taken when the handshake is done. The private names are `_set_role`, `_rx_srtp`, `_tx_srtp`, `_task` and what its ICE
-transport must have (`_recv`, `_send`, `role`); aiortc is pinned to 1.16, and tests/video/plane/test_dtls.py says which of them broke.
+two SRTP sessions are taken when the handshake is done. The private names are `_set_role`, `_rx_srtp`, `_tx_srtp`, `_task`, a certificate's
+`_create_ssl_context` and what its ICE transport must have (`_recv`, `_send`, `role`); aiortc is pinned to 1.16, and
+tests/video/plane/test_dtls.py says which of them broke.
 
 Of pylibsrtp's session its buffer and handle are used directly, too, and its binding also works on memory that is filled by the kernel
 (`mmsg.py`): then a packet is encrypted where it is sent from.
@@ -16,7 +17,8 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import pylibsrtp
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from OpenSSL import SSL
 from pylibsrtp._binding import ffi, lib
 
 from video.plane.limits import DTLS_QUEUE_MAX, DTLS_TIMEOUT_S
@@ -26,7 +28,7 @@ Refused: Final[type[Exception]] = pylibsrtp.Error
 """What `unprotect` raises at forged and replayed packets."""
 BUFFER_BYTES: Final = 1_500
 PLAIN_BYTES_MAX: Final = BUFFER_BYTES - 144  # of pylibsrtp's buffer, less what SRTP may add
-PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp", "_task")
+PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp", "_task", "_create_ssl_context")
 
 
 srtp_protect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_protect
@@ -83,6 +85,9 @@ class Certificate:
 
     def __init__(self) -> None:
         self.inner: Any = RTCCertificate.generateCertificate()
+        made = self.inner._create_ssl_context(srtp_profiles=SRTP_PROFILES)
+        made.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # handshakes share it, and nothing else
+        self.inner._create_ssl_context = lambda srtp_profiles: made  # type: ignore[method-assign]  # half a millisecond, twice for each join
         self.fingerprint: str = next(each.value for each in self.inner.getFingerprints() if each.algorithm == "sha-256")
 
 
