@@ -138,9 +138,9 @@ class Receiver:
         if incoming is None or incoming.ring is None:
             return
         place = rtp.unwrap(data[header.start] << 8 | data[header.start + 1], incoming.highest)
-        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
         if place > incoming.highest or incoming.ring.find(place) is not None:
-            return  # again what is here already: also a probe
+            return  # again what is here already: also a probe, and no part of what the layer costs a viewer
+        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
         if incoming.missing.came(place):
             incoming.received += 1
         forward.video(incoming, place, data, header._replace(start=header.start + 2), now)
