@@ -19,6 +19,7 @@ from video.plane.mmsg import AVAILABLE, NAME_BYTES, Inbox, Outbox, address_in
 AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
 BUSY_S: Final = 0.000_15  # datagrams that come closer than this cost more to wake up for than to handle: then
 PAUSE_S: Final = 0.000_2  # they are let gather, as network cards do; it adds no more than this to what they wait, and nothing when idle
+PAUSE_AFTER: Final = 8  # such turns without a break: one room's burst is no load
 PAUSE_BELOW: Final = 16
 FREE_PORT_TRIES: Final = 20
 BUFFER_BYTES: Final = 4 * 1024 * 1024
@@ -84,7 +85,7 @@ class Udp:
     def __init__(self, door: Door, opened: Datagrams) -> None:
         self._door = door
         self._dropped = 0
-        self._turned_at = 0.0
+        self._turned_at, self._close_turns = 0.0, 0
         self.socket = opened
         self.port: int = opened.getsockname()[1]
         self.inbox: Inbox | None = None
@@ -142,7 +143,8 @@ class Udp:
                 self._door.datagram(unpack(packet, length[0]), Named(self, outbox, name), now)
         if outbox.used:
             outbox.flush()
-        if now - self._turned_at < BUSY_S and count < PAUSE_BELOW:
+        self._close_turns = self._close_turns + 1 if now - self._turned_at < BUSY_S else 0
+        if self._close_turns >= PAUSE_AFTER and count < PAUSE_BELOW:
             sleep(PAUSE_S)
         self._turned_at = monotonic()
 
