@@ -13,9 +13,10 @@ from pylibsrtp import Policy, Session
 from bench.calls import Caller
 from tests.video.plane.net import Net
 from tests.video.plane.test_plane import CERTIFICATE, Hall, Heard, Talk, until
-from video.plane import forward, mmsg, rtp
+from video.plane import forward, mmsg, rtp, shell
 from video.plane.dtls import PLAIN_BYTES_MAX
 from video.plane.forward import Counters, Incoming, Link, Outgoing, Track
+from video.plane.ice import Door
 from video.plane.mmsg import IN_MAX, NAME_BYTES, OUT_MAX, Inbox, Outbox, address_in, name_of
 from video.plane.plane import ForwardingPlane
 from video.plane.shell import Named, Udp
@@ -278,3 +279,27 @@ async def test_after_a_rough_end_no_task_is_left() -> None:
     for caller in at.callers.values():
         await caller.close(politely=False)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_datagrams_are_let_gather_under_a_lasting_load_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [100.0], []
+    monkeypatch.setattr(shell, "monotonic", lambda: now[0])
+    monkeypatch.setattr(shell, "sleep", pauses.append)
+    made = Udp(Door(), shell.bound("127.0.0.1", 0))
+
+    def turns(count: int, apart_s: float, datagrams: int) -> int:
+        before = len(pauses)
+        for _ in range(count):
+            now[0] += apart_s
+            for _ in range(datagrams):
+                sender.sendto(b"\xff", ("127.0.0.1", made.port))
+            made._many_readable()
+        return len(pauses) - before
+
+    with udp() as sender, made.socket:  # type: ignore[attr-defined]  # it is a real one
+        assert turns(100, 0.001, 1) == 0, "seldom: each is handled at once"
+        assert turns(7, 0.0001, 1) == 0, "a burst"
+        assert turns(20, 0.0001, 1) >= 19, "a load"
+        assert turns(20, 0.0001, 20) == 0, "they have gathered already"
+        assert set(pauses) == {shell.PAUSE_S}
+        assert made._door.refused["stranger"] == 100 + 7 + 20 + 400
