@@ -11,14 +11,17 @@ import re
 import secrets
 import socket
 from collections.abc import Callable
-from time import monotonic
+from time import time
 from typing import Any, Final
 
+from bench.stamped import Stamped
 from video.plane import rtcp, rtp, sdp, stun
 from video.plane.dtls import Certificate, Secure
+from video.plane.mmsg import IN_MAX, NAME_BYTES
 from video.plane.twcc import Arrivals
 
-Media = Callable[[bytes, float], None]
+Media = Callable[[Any, float], None]
+"""Takes a packet and when it came, in seconds since 1970: `bytes`, or a view of them that is good until it returns."""
 CHECK_EVERY_S: Final = 2.0
 REPORT_EVERY_S: Final = 0.1
 AT_ONCE: Final = 256
@@ -48,6 +51,7 @@ class Leg:
         """Set on what receives: then transport-wide reports are sent."""
         self.secure: Secure | None = None
         self.received = 0
+        self.inbox: Stamped | None = None
         self._address: tuple[str, int] = ("127.0.0.1", 0)
         self._user = self._key = ""
         self._answered = asyncio.Event()
@@ -101,40 +105,69 @@ class Leg:
         assert self.secure is not None and self.arrivals is not None
         while True:
             await asyncio.sleep(REPORT_EVERY_S)
+            if self.inbox is not None:
+                self.take()  # else a report would leave out what lies here
             while (body := self.arrivals.write()) is not None:
                 self.send(self.secure.protect_rtcp(rtcp.feedback(1, 0, body)))
 
+    def polled(self, inbox: Stamped) -> None:
+        """From now on nobody is woken by what comes: it is taken when `take` is called, with the time at which the kernel had it."""
+        self.inbox = inbox
+        asyncio.get_running_loop().remove_reader(self.socket)
+        inbox.enable(self.socket)
+
+    def take(self) -> None:
+        inbox, media, arrivals = self.inbox, self.media, self.arrivals
+        assert inbox is not None
+        octets, starts, lengths, descriptor = inbox.octets, inbox.starts, inbox.lengths, self.socket.fileno()
+        count = IN_MAX
+        while count == IN_MAX:
+            count = inbox.receive_from(descriptor)
+            for number in range(count):
+                data = starts[number] + NAME_BYTES
+                now = inbox.came_at(number)
+                if 127 < octets[data] < 192 and not 192 <= octets[data + 1] <= 223:
+                    self.received += 1
+                    if arrivals is not None:
+                        arrivals.came(octets[data + 17] << 8 | octets[data + 18], now)
+                    media(octets[data : data + lengths[number][0]], now)
+                else:
+                    self._received(bytes(octets[data : data + lengths[number][0]]), now)
+
     def _readable(self) -> None:
-        receive, media, arrivals = self.socket.recvfrom, self.media, self.arrivals
-        now = monotonic()
+        receive = self.socket.recvfrom
+        now = time()
         for _ in range(AT_ONCE):
             try:
                 data, _address = receive(2_048)
             except (BlockingIOError, ConnectionError):
                 return
-            first = data[0]
-            if 127 < first < 192:
-                if 192 <= data[1] <= 223:
-                    if self.secure is not None and self.secure.ready:
-                        self.control(self.secure.unprotect_rtcp(data), now)
-                    continue
-                self.received += 1
-                if arrivals is not None:
-                    arrivals.came(data[17] << 8 | data[18], now)
-                media(data, now)
-            elif first < 4:
-                if data[1] == 1 and isinstance(check := stun.judge(data, {self.user: self.password}.get), stun.Check):
-                    self.send(stun.success(check, self._address, self.password))
-                self._answered.set()
-            elif self.secure is not None:
-                self.secure.record(data)
+            self._received(data, now)
+
+    def _received(self, data: bytes, now: float) -> None:
+        first = data[0]
+        if 127 < first < 192:
+            if 192 <= data[1] <= 223:
+                if self.secure is not None and self.secure.ready:
+                    self.control(self.secure.unprotect_rtcp(data), now)
+                return
+            self.received += 1
+            if self.arrivals is not None:
+                self.arrivals.came(data[17] << 8 | data[18], now)
+            self.media(data, now)
+        elif first < 4:
+            if data[1] == 1 and isinstance(check := stun.judge(data, {self.user: self.password}.get), stun.Check):
+                self.send(stun.success(check, self._address, self.password))
+            self._answered.set()
+        elif self.secure is not None:
+            self.secure.record(data)
 
     async def close(self, *, politely: bool = True) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.secure is not None and politely:
-            await self.secure.close()
+        if self.secure is not None:
+            await self.secure.close(politely=politely)
         asyncio.get_running_loop().remove_reader(self.socket)
         self.socket.close()
 

@@ -6,10 +6,12 @@ to happen. An ICE restart brings new credentials for the same encryption; the ol
 
 import asyncio
 from collections.abc import Callable, Hashable
+from typing import Any
 
-from video.plane.dtls import Certificate, Refused, Secure
+from video.plane.dtls import Certificate, Refused, Secure, srtp_unprotect, unpack
 from video.plane.forward import Counters
-from video.plane.ice import Path, Send, credentials
+from video.plane.ice import Path, credentials
+from video.plane.limits import DATAGRAM_BYTES_MAX
 
 Plain = Callable[[bytes, float], None]
 
@@ -28,7 +30,7 @@ class Connection:
         self._on_state, self._on_rtp, self._on_rtcp = on_state, on_rtp, on_rtcp
         self.secure: Secure | None = None
         self.path: Path | None = None
-        self.on_path: Callable[[Send], None] = lambda send: None
+        self.on_path: Callable[[Path], None] = lambda path: None
         self.heard_at: float | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -65,7 +67,7 @@ class Connection:
     def nominated(self, path: Path, local: str, now: float) -> None:
         if self.path is None or path.key != self.path.key:
             self.path = path
-            self.on_path(path.send)
+            self.on_path(path)
         self.user = local
 
     def checked(self, now: float) -> None:
@@ -84,6 +86,19 @@ class Connection:
         self._counters.packets_in += 1
         self._counters.bytes_in += len(data)
         self._on_rtp(plain, now)
+
+    def media_at(self, packet: Any, length: Any, now: float) -> None:
+        secure = self.secure
+        if secure is None or not secure.ready:
+            return
+        size = length[0]
+        if size > DATAGRAM_BYTES_MAX or srtp_unprotect(secure.receives, packet, length):
+            self._counters.refused += 1
+            return
+        self.heard_at = now
+        self._counters.packets_in += 1
+        self._counters.bytes_in += size
+        self._on_rtp(unpack(packet, length[0]), now)
 
     def control(self, data: bytes, now: float) -> None:
         secure = self.secure

@@ -1,10 +1,12 @@
 """DTLS-SRTP (RFC 5764): the only module that knows aiortc, and it knows no more of it than `RTCDtlsTransport`.
 
 aiortc has no public way to forward what it decrypts (it decodes), so its transport is fed with DTLS records through a queue, and its
-two SRTP sessions are taken when the handshake is done. The private names are `_set_role`, `_rx_srtp`, `_tx_srtp` and what its ICE
-transport must have (`_recv`, `_send`, `role`); aiortc is pinned to 1.16, and tests/video/plane/test_dtls.py says which of them broke.
+two SRTP sessions are taken when the handshake is done. The private names are `_set_role`, `_rx_srtp`, `_tx_srtp`, `_task`, a certificate's
+`_create_ssl_context` and what its ICE transport must have (`_recv`, `_send`, `role`); aiortc is pinned to 1.16, and
+tests/video/plane/test_dtls.py says which of them broke.
 
-Of pylibsrtp's session its buffer and handle are used directly, too.
+Of pylibsrtp's session its buffer and handle are used directly, too, and its binding also works on memory that is filled by the kernel
+(`mmsg.py`): then a packet is encrypted where it is sent from.
 
 The bridge is always the server: a browser as client then takes AES-256-GCM.
 """
@@ -12,10 +14,11 @@ The bridge is always the server: a browser as client then takes AES-256-GCM.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pylibsrtp
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from OpenSSL import SSL
 from pylibsrtp._binding import ffi, lib
 
 from video.plane.limits import DTLS_QUEUE_MAX, DTLS_TIMEOUT_S
@@ -25,7 +28,36 @@ Refused: Final[type[Exception]] = pylibsrtp.Error
 """What `unprotect` raises at forged and replayed packets."""
 BUFFER_BYTES: Final = 1_500
 PLAIN_BYTES_MAX: Final = BUFFER_BYTES - 144  # of pylibsrtp's buffer, less what SRTP may add
-PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp")
+PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp", "_task", "_create_ssl_context")
+
+
+srtp_protect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_protect
+"""In place: a session's handle, a packet, its length. Not 0: refused."""
+srtp_unprotect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_unprotect
+unpack: Final[Callable[[Any, int], bytes]] = ffi.unpack
+"""A copy of so many bytes."""
+
+
+class Block(NamedTuple):
+    """Memory with an address."""
+
+    pointer: Any
+    buffer: Any
+    """The same, to be sliced and packed into."""
+
+
+def block(size: int) -> Block:
+    pointer = ffi.new("char[]", size)
+    return Block(pointer, ffi.buffer(pointer))
+
+
+def address_of(pointer: Any) -> int:
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def int_at(address: int) -> Any:
+    """A C `int` at an address; whoever owns the memory must outlive it."""
+    return ffi.cast("int *", address)
 
 
 def _direct(session: Any, work: Callable[[Any, Any, Any], int], bytes_max: int) -> Protect:
@@ -53,6 +85,9 @@ class Certificate:
 
     def __init__(self) -> None:
         self.inner: Any = RTCCertificate.generateCertificate()
+        made = self.inner._create_ssl_context(srtp_profiles=SRTP_PROFILES)
+        made.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # handshakes share it, and nothing else
+        self.inner._create_ssl_context = lambda srtp_profiles: made  # type: ignore[method-assign]  # half a millisecond, twice for each join
         self.fingerprint: str = next(each.value for each in self.inner.getFingerprints() if each.algorithm == "sha-256")
 
 
@@ -82,6 +117,9 @@ class Secure:
     unprotect: Protect
     protect_rtcp: Protect
     unprotect_rtcp: Protect
+    sends: Any
+    """The handles for `srtp_protect` and `srtp_unprotect`; they live as long as this does."""
+    receives: Any
 
     def __init__(
         self, certificate: Certificate, fingerprints: tuple[tuple[str, str], ...], send: Callable[[bytes], object], *, client: bool = False
@@ -105,6 +143,7 @@ class Secure:
         received, sent = self._transport._rx_srtp, self._transport._tx_srtp
         self.protect, self.unprotect = _direct(sent, lib.srtp_protect, PLAIN_BYTES_MAX), _direct(received, lib.srtp_unprotect, BUFFER_BYTES)
         self.protect_rtcp, self.unprotect_rtcp = sent.protect_rtcp, received.unprotect_rtcp
+        self.sends, self.receives = sent._srtp[0], received._srtp[0]
         self.ready = True
         on_ready()
         await self._over.wait()  # also set by `close`: a cancellation may get lost in aiortc's handshake
@@ -118,10 +157,15 @@ class Secure:
         self._path.records.put_nowait(data)
         return True
 
-    async def close(self) -> None:
-        """Tell the browser (close_notify) and stop."""
+    async def close(self, *, politely: bool = True) -> None:
+        """Tell the browser (close_notify; impolitely: not even that) and stop."""
         self.ready = False
         self._over.set()
         with suppress(asyncio.QueueFull):
             self._path.records.put_nowait(None)
-        await self._transport.stop()
+        reading = self._transport._task  # `stop` cancels it and forgets it
+        if politely:
+            await self._transport.stop()
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from video.plane.limits import HISTORY
 from video.plane.twcc import Seen
 
-_MASK: Final = HISTORY - 1
+HISTORY_MASK: Final = HISTORY - 1
 MINIMUM_OVER_S: Final = 20.0
 RATE_OVER_S: Final = 0.75
 LOSS_OVER_S: Final = 1.5
@@ -26,20 +26,18 @@ _LOSS_PACKETS_MIN: Final = 20
 class Sent:
     """Transport-wide numbers of what goes to one viewer, with when and how large."""
 
-    __slots__ = ("_sizes", "_times", "next")
+    __slots__ = ("entries", "next")
 
     def __init__(self) -> None:
         self.next = 0
-        self._times = [0.0] * HISTORY
-        self._sizes = [0] * HISTORY
-        """0: nothing was sent under this number, or it is accounted for."""
+        self.entries: list[tuple[float, int] | None] = [None] * HISTORY
+        """When, and how large; None: nothing was sent under this number, or it is accounted for. One entry may stand in many lists: what
+        goes to all viewers of a packet is of one size."""
 
     def number(self, size: int, now: float) -> int:
         place = self.next
         self.next = place + 1
-        slot = place & _MASK
-        self._times[slot] = now
-        self._sizes[slot] = size
+        self.entries[place & HISTORY_MASK] = (now, size)
         return place & 0xFFFF
 
     def account(self, seen: Sequence[Seen]) -> tuple[list[float], int, int]:
@@ -47,23 +45,22 @@ class Sent:
 
         What came is accounted for once, however often it is reported.
         """
-        times, sizes, last = self._times, self._sizes, self.next - 1
+        entries, last = self.entries, self.next - 1
         delays: list[float] = []
         came = lost = 0
         for number, at_s in seen:
-            behind = (last - number) & 0xFFFF
-            if behind >= HISTORY:
+            if (last - number) & 0xFFFF >= HISTORY:
                 continue
-            slot = (last - behind) & _MASK
-            size = sizes[slot]
-            if not size:
+            slot = number & HISTORY_MASK
+            entry = entries[slot]
+            if entry is None:
                 continue
             if at_s is None:
                 lost += 1
                 continue
-            sizes[slot] = 0
-            came += size
-            delays.append(at_s - times[slot])
+            entries[slot] = None
+            came += entry[1]
+            delays.append(at_s - entry[0])
         return delays, came, lost
 
 
@@ -93,16 +90,21 @@ class Estimate:
 
     def report(self, seen: Sequence[Seen], sent: Sent, now: float) -> None:
         delays, size, lost = sent.account(seen)
-        if delays:
-            if self._offset_s is None:
-                self._offset_s = delays[0]
-            shift = _WRAP_S / 2 - self._offset_s
-            delays = [(delay + shift) % _WRAP_S - _WRAP_S / 2 for delay in delays]
         self._reported_at = now
         self._lost.append((now, lost, lost + len(delays)))
-        if delays:
-            self._bytes.append((now, size))
-            self._delay(min(delays), sum(delays) / len(delays), now)
+        if not delays:
+            return
+        if self._offset_s is None:
+            self._offset_s = delays[0]
+        offset_s, half = self._offset_s, _WRAP_S / 2
+        least, most, mean = min(delays), max(delays), sum(delays) / len(delays)
+        if -half <= least - offset_s and most - offset_s < half:  # nothing has wrapped around, as nearly always
+            least, mean = least - offset_s, mean - offset_s
+        else:
+            delays = [(delay - offset_s + half) % _WRAP_S - half for delay in delays]
+            least, mean = min(delays), sum(delays) / len(delays)
+        self._bytes.append((now, size))
+        self._delay(least, mean, now)
 
     def _delay(self, least: float, mean: float, now: float) -> None:
         minima = self._minima

@@ -9,25 +9,33 @@ Kept flat on purpose: a function call more for each packet and viewer costs one 
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from video.plane import payload as payloads
 from video.plane import rtcp
-from video.plane.dtls import Refused
-from video.plane.estimate import Sent
+from video.plane.dtls import Refused, Secure, srtp_protect
+from video.plane.estimate import HISTORY_MASK, Sent
+from video.plane.ice import Path
 from video.plane.layers import Numbering
 from video.plane.limits import PAYLOAD_BYTES_MAX, PLI_AGAIN_S, PLI_EVERY_S, REPAIR_QUEUE_S_MAX
+from video.plane.mmsg import NAME_BYTES, OUT_MAX, Outbox
 from video.plane.payload import Vp8
 from video.plane.port import Source
-from video.plane.ring import Kept, Missing, RepairBudget, Ring
-from video.plane.rtp import MASK32, Header, unwrap
+from video.plane.ring import Missing, RepairBudget, Ring
+from video.plane.rtp import MASK32, UNKNOWN, Header, unwrap
 from video.plane.sdp import CLOCK, OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID, Codec, Kind
 
 _VIDEO: Final = Struct("!BBHIIHHBHB")
 _AUDIO: Final = Struct("!BBHIIHHBHBBBBB")
+_Into = Callable[..., None]
+_VIDEO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
+"""By size of the payload: what writes a viewer's address, header and payload into a place of the outbox, in one call."""
+_AUDIO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
 _NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
 _LEVEL_ID: Final = OUR_LEVEL_ID << 4
 _ORIGINAL: Final = Struct("!H")
+_VIDEO_BYTES: Final = _VIDEO.size
+_AUDIO_BYTES: Final = _AUDIO.size
 OVERHEAD_BYTES: Final = 28 + 16  # IP and UDP, and what SRTP adds: for rates as the network sees them
 
 
@@ -42,19 +50,44 @@ class Counters:
 
 
 class Link:
-    """The way to one viewer: its encryption, its socket, and the numbers of transport-wide feedback."""
+    """The way to one viewer: its encryption, its path, and the numbers of transport-wide feedback."""
 
-    __slots__ = ("budget", "counters", "protect", "protect_rtcp", "queue_s", "send", "sent", "unreported_since")
+    __slots__ = ("budget", "counters", "name", "outbox", "protect", "protect_rtcp", "queue_s", "secure", "send", "sent", "srtp",
+                 "unreported_since")  # fmt: skip
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
         self.protect: Callable[[bytes], bytes] | None = None
         self.protect_rtcp: Callable[[bytes], bytes] | None = None
         self.send: Callable[[bytes], object] = len  # into nowhere, until there is a path
+        self.outbox: Outbox | None = None
+        """Where there is one, media goes through it to `name`, encrypted with `srtp`, instead of by `protect` and `send`."""
+        self.name = b""
+        self.srtp: Any = None
+        self.secure: Secure | None = None
         self.sent = Sent()
         self.budget = RepairBudget()
         self.queue_s = 0.0
         self.unreported_since: float | None = None
+
+    def encrypted(self, secure: Secure) -> None:
+        """The handshake is done."""
+        self.secure, self.srtp = secure, secure.sends
+        self.protect, self.protect_rtcp = secure.protect, secure.protect_rtcp
+
+    def leads(self, path: Path) -> None:
+        """From now on over this path; what waits in the outbox goes where it was to go."""
+        self.send, self.outbox, self.name = path.send, path.outbox, path.name
+
+
+def _video_into(size: int) -> _Into:
+    found = _VIDEO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHB{size}s").pack_into
+    return found
+
+
+def _audio_into(size: int) -> _Into:
+    found = _AUDIO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHBBBBB{size}s").pack_into
+    return found
 
 
 class Track:
@@ -72,8 +105,9 @@ class Incoming:
     """One SSRC that comes: what is kept of it, what is missing, and who gets it."""
 
     __slots__ = (
-        "_bytes", "_expected_before", "_rate_at", "_received_before", "asked", "base", "bytes", "highest", "jitter", "last_at", "layer",
-        "missing", "outs", "pli_at", "rate_bps", "received", "ring", "since", "sr_at", "sr_middle", "ssrc", "track", "transit", "waiting",
+        "_bytes", "_expected_before", "_rate_at", "_received_before", "asked", "base", "bytes", "clock", "forwarded", "forwarded_octets",
+        "highest", "jitter", "last_at", "layer", "missing", "newest", "newest_at", "newest_timestamp", "newest_vp8", "outs", "pli_at",
+        "rate_bps", "received", "ring", "shape", "since", "sr_at", "sr_middle", "ssrc", "track", "transit", "waiting",
     )  # fmt: skip
 
     def __init__(self, track: Track, ssrc: int, layer: int, first: int, now: float) -> None:
@@ -92,6 +126,12 @@ class Incoming:
         """A viewer cannot go on without a key frame, or waits for one to begin with."""
         self.jitter = self.transit = 0.0
         self.sr_middle, self.sr_at = 0, 0.0
+        self.clock = CLOCK[track.kind]
+        self.shape = UNKNOWN
+        self.newest, self.newest_timestamp, self.newest_at = first - 1, 0, now
+        """Of what was forwarded: kept here once instead of with each viewer."""
+        self.newest_vp8: Vp8 | None = None
+        self.forwarded = self.forwarded_octets = 0
         self._expected_before = self._received_before = 0
 
     def measure(self, now: float) -> None:
@@ -116,8 +156,9 @@ class Outgoing:
     """A viewer's slot."""
 
     __slots__ = (
-        "clock", "incoming", "kind", "last_at", "last_timestamp", "link", "numbering", "octets", "packets", "picture", "picture_by", "pt",
-        "pts", "repair_next", "repair_pt", "repair_ssrc", "ssrc", "target", "timestamp_by", "tl0", "tl0_by",
+        "_from_octets", "_from_packets", "_octets", "_packets", "clock", "incoming", "kind", "last_at", "last_timestamp", "link",
+        "numbering", "picture", "picture_by", "pt", "pts", "renumbers", "repair_next", "repair_pt", "repair_ssrc", "ssrc", "target",
+        "timestamp_by", "tl0", "tl0_by",
     )  # fmt: skip
 
     def __init__(self, link: Link, kind: Kind, ssrc: int, repair_ssrc: int) -> None:
@@ -133,7 +174,24 @@ class Outgoing:
         self.timestamp_by = self.picture_by = self.tl0_by = 0
         self.picture = self.tl0 = -1
         self.last_timestamp, self.last_at = 0, 0.0
-        self.packets = self.octets = 0
+        self.renumbers = False
+        self._packets = self._octets = self._from_packets = self._from_octets = 0
+
+    @property
+    def packets(self) -> int:
+        """Sent in this slot so far, without repairs."""
+        incoming = self.incoming
+        return self._packets if incoming is None else self._packets + incoming.forwarded - self._from_packets
+
+    @property
+    def octets(self) -> int:
+        incoming = self.incoming
+        return self._octets if incoming is None else self._octets + incoming.forwarded_octets - self._from_octets
+
+    def less(self, size: int) -> None:
+        """One packet of so many bytes was counted as forwarded and is not, in this slot."""
+        self._packets -= 1
+        self._octets -= size
 
     def aim(self, incoming: Incoming | None) -> None:
         """Fill the slot with this from its next key frame on; None: stop now."""
@@ -153,14 +211,19 @@ class Outgoing:
         incoming.asked = True
 
     def stop(self) -> None:
-        if self.incoming is not None:
-            self.incoming.outs.remove(self)
+        incoming = self.incoming
+        if incoming is not None:
+            incoming.outs.remove(self)
+            self._packets, self._octets = self.packets, self.octets
+            self.last_timestamp, self.last_at = (incoming.newest_timestamp + self.timestamp_by) & MASK32, incoming.newest_at
+            if incoming.newest_vp8 is not None:
+                self.picture, self.tl0 = incoming.newest_vp8.picture, incoming.newest_vp8.tl0
             self.incoming = None
 
     def switch(self, incoming: Incoming, place: int, timestamp: int, vp8: Vp8 | None, now: float) -> None:
         """From this packet on, with numbers and time that go on from what was sent last."""
         if self.incoming is not None:
-            self.incoming.outs.remove(self)
+            self.stop()
             self.link.counters.layer_switches += 1
         self.numbering = Numbering(place, self.numbering.last + 1)
         if self.packets:  # else the first to fill the slot keeps its own time
@@ -169,8 +232,10 @@ class Outgoing:
         if vp8 is not None:
             self.picture_by = (self.picture + self.picture_by + 1 - vp8.picture) & 0x7FFF if self.picture >= 0 else 0
             self.tl0_by = (self.tl0 + self.tl0_by + 1 - vp8.tl0) & 0xFF if self.tl0 >= 0 else 0
+        self.renumbers = vp8 is not None and bool(self.picture_by or self.tl0_by)
         self.pt, self.repair_pt = self.pts[incoming.track.codec]
         self.incoming = self.target = incoming
+        self._from_packets, self._from_octets = incoming.forwarded, incoming.forwarded_octets
         incoming.outs.append(self)
 
     def repair(self, numbers: tuple[int, ...], now: float) -> int:
@@ -211,13 +276,17 @@ class Outgoing:
         """A sender report, where anything was ever sent."""
         if not self.packets or self.incoming is None:
             return None
-        timestamp = self.last_timestamp + round((now - self.last_at) * self.clock)
+        timestamp = self.incoming.newest_timestamp + self.timestamp_by + round((now - self.incoming.newest_at) * self.clock)
         return rtcp.sender_report(self.ssrc, unix_s, timestamp, self.packets, self.octets)
 
 
 def video(incoming: Incoming, place: int, data: bytes, header: Header, now: float) -> None:
     """A picture's packet, new or repaired, to everybody who watches this layer."""
-    start, end = header.start, header.end
+    picture(incoming, place, data, header.start, header.end, header.timestamp, header.marker, now)
+
+
+def picture(incoming: Incoming, place: int, data: bytes, start: int, end: int, timestamp: int, marker: int, now: float) -> None:
+    """The same, of a packet whose payload is between `start` and `end`."""
     size = end - start
     if size <= 0 or size > PAYLOAD_BYTES_MAX:
         for out in incoming.outs:
@@ -229,49 +298,70 @@ def video(incoming: Incoming, place: int, data: bytes, header: Header, now: floa
         begins_key = found is not None and found.begins_key
     else:
         begins_key = payloads.h264_begins_key(data, start, end)
-    timestamp, marker = header.timestamp, header.marker
     body = data[start:end]
-    assert incoming.ring is not None
-    incoming.ring.keep(Kept(place, marker, timestamp, body, found))
+    incoming.ring.keep((place, marker, timestamp, body, found))  # type: ignore[union-attr]  # a track of video has one
     if incoming.track.muted:
         return
     if begins_key and incoming.waiting:
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, found, now)
         incoming.waiting = []
-    for out in incoming.outs:
+    outs = incoming.outs
+    if not outs:
+        return
+    if place > incoming.newest:
+        incoming.newest, incoming.newest_timestamp, incoming.newest_at, incoming.newest_vp8 = place, timestamp, now, found
+    incoming.forwarded += 1
+    incoming.forwarded_octets += size
+    length = size + _VIDEO_BYTES
+    entry = (now, length + OVERHEAD_BYTES + 4)
+    into = _VIDEO_INTO[size] or _video_into(size)
+    for out in outs:
         numbering = out.numbering
         if place > numbering.newest:  # in order, as nearly always: without a call
             numbering.newest = place
             number = place - numbering.offset
-            out.last_timestamp = stamp = (timestamp + out.timestamp_by) & MASK32
-            out.last_at = now
-            if found is not None:
-                out.picture, out.tl0 = found.picture, found.tl0
-        else:
-            older = numbering.older(place)
-            if older is None:
-                continue
+        elif (older := numbering.older(place)) is not None:
             number = older
-            stamp = (timestamp + out.timestamp_by) & MASK32
+        else:
+            out.less(size)
+            continue
         link = out.link
-        plain = (
-            body if found is None or not (out.picture_by or out.tl0_by) else payloads.renumbered(body, found, out.picture_by, out.tl0_by)
-        )
-        twcc = link.sent.number(size + 68, now)
-        head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0)
+        plain = payloads.renumbered(body, found, out.picture_by, out.tl0_by) if out.renumbers and found is not None else body
+        sent = link.sent
+        twcc = sent.next
+        sent.next = twcc + 1
+        sent.entries[twcc & HISTORY_MASK] = entry
+        outbox = link.outbox
+        if outbox is not None:
+            at = outbox.used
+            outbox.lengths[at][0] = length
+            into(outbox.memory, outbox.starts[at], link.name, 0x90, marker | out.pt, number & 0xFFFF,
+                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc & 0xFFFF, 0, plain)  # fmt: skip
+            if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
+                link.counters.refused += 1
+                out.less(size)
+                continue
+            outbox.used = at = at + 1
+            if at == OUT_MAX:
+                outbox.flush()
+            continue
+        head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
+                           0xBEDE, 1, _NUMBER_ID, twcc & 0xFFFF, 0)  # fmt: skip
         try:
             link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
         except Refused:
             link.counters.refused += 1
-            continue
-        out.packets += 1
-        out.octets += size
+            out.less(size)
 
 
 def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: int, now: float) -> None:
     """A voice's packet. Every packet can be begun at, so a waiting slot changes at once; `level` is RFC 6464's byte."""
-    start, end = header.start, header.end
+    voice(incoming, place, data, header.start, header.end, header.timestamp, header.marker, level, now)
+
+
+def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, timestamp: int, marker: int, level: int, now: float) -> None:
+    """The same, of a packet whose payload is between `start` and `end`."""
     size = end - start
     if size <= 0 or size > PAYLOAD_BYTES_MAX:
         for out in incoming.outs:
@@ -279,31 +369,53 @@ def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: in
         return
     if incoming.track.muted:
         return
-    timestamp = header.timestamp
     if incoming.waiting and place >= incoming.highest:
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, None, now)
         incoming.waiting = []
+    outs = incoming.outs
+    if not outs:
+        return
+    if place > incoming.newest:
+        incoming.newest, incoming.newest_timestamp, incoming.newest_at = place, timestamp, now
+    incoming.forwarded += 1
+    incoming.forwarded_octets += size
     body = data[start:end]
-    for out in incoming.outs:
+    length = size + _AUDIO_BYTES
+    entry = (now, length + OVERHEAD_BYTES + 4)
+    into = _AUDIO_INTO[size] or _audio_into(size)
+    for out in outs:
         number = out.numbering.number(place)
         if number is None:
+            out.less(size)
             continue
-        stamp = (timestamp + out.timestamp_by) & MASK32
-        if place == out.numbering.newest:
-            out.last_timestamp, out.last_at = stamp, now
         link = out.link
-        twcc = link.sent.number(size + 72, now)
-        head = _AUDIO.pack(
-            0x90, header.marker | out.pt, number & 0xFFFF, stamp, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc, _LEVEL_ID, level, 0, 0, 0
-        )
+        sent = link.sent
+        twcc = sent.next
+        sent.next = twcc + 1
+        sent.entries[twcc & HISTORY_MASK] = entry
+        outbox = link.outbox
+        if outbox is not None:
+            at = outbox.used
+            outbox.lengths[at][0] = length
+            into(outbox.memory, outbox.starts[at], link.name, 0x90, marker | out.pt, number & 0xFFFF,
+                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc & 0xFFFF, _LEVEL_ID, level, 0, 0, 0,
+                 body)  # fmt: skip
+            if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
+                link.counters.refused += 1
+                out.less(size)
+                continue
+            outbox.used = at = at + 1
+            if at == OUT_MAX:
+                outbox.flush()
+            continue
+        head = _AUDIO.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
+                           0xBEDE, 2, _NUMBER_ID, twcc & 0xFFFF, _LEVEL_ID, level, 0, 0, 0)  # fmt: skip
         try:
             link.send(link.protect(head + body))  # type: ignore[misc]  # slots are filled once there is encryption
         except Refused:
             link.counters.refused += 1
-            continue
-        out.packets += 1
-        out.octets += size
+            out.less(size)
 
 
 def wants_key_frame(incoming: Incoming, now: float) -> bool:

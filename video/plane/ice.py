@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from secrets import choice
 from string import ascii_letters, digits
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from video.plane import rtp, stun
 from video.plane.limits import (
@@ -22,6 +22,7 @@ from video.plane.limits import (
     STRANGERS_BURST,
     STRANGERS_RATE,
 )
+from video.plane.mmsg import Outbox
 
 Send = Callable[[bytes], object]
 _ALPHABET: Final = ascii_letters + digits
@@ -36,6 +37,13 @@ class Path(Protocol):
     def address(self) -> tuple[str, int]: ...
     @property
     def send(self) -> Send: ...
+    @property
+    def outbox(self) -> Outbox | None:
+        """Where media may wait to be sent in one call with other media, to `name`; None where it goes by `send` alone."""
+        ...
+
+    @property
+    def name(self) -> bytes: ...
 
 
 class Member(Protocol):
@@ -46,6 +54,10 @@ class Member(Protocol):
 
     def nominated(self, path: Path, local: str, now: float) -> None: ...
     def media(self, data: bytes, now: float) -> None: ...
+    def media_at(self, packet: Any, length: Any, now: float) -> None:
+        """The same where the packet lies: it is decrypted there."""
+        ...
+
     def control(self, data: bytes, now: float) -> None: ...
     def record(self, data: bytes, path: Path, now: float) -> None: ...
     def checked(self, now: float) -> None: ...

@@ -6,6 +6,7 @@ the network) leaves no hole: a hole would be taken for loss.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final, NamedTuple
 
 from video.plane.port import Layer
@@ -79,9 +80,14 @@ class Offer(NamedTuple):
 
 def best(offer: Offer, most: int) -> int:
     """The highest living layer up to `most`; else the lowest above it; OFF where nothing comes."""
-    alive = [level for level, rate in enumerate(offer.rates) if rate > 0]
-    fitting = [level for level in alive if level <= most]
-    return fitting[-1] if fitting else alive[0] if alive else OFF
+    rates = offer.rates
+    for level in range(most, -1, -1):
+        if rates[level] > 0:
+            return level
+    for level in range(most + 1, 3):
+        if rates[level] > 0:
+            return level
+    return OFF
 
 
 def allocate(offers: Sequence[Offer], budget_bps: float) -> list[int]:
@@ -89,6 +95,8 @@ def allocate(offers: Sequence[Offer], budget_bps: float) -> list[int]:
 
     What does not fit is OFF; a less important slot may still fit where a more important one did not.
     """
+    if budget_bps == inf:
+        return [best(offer, offer.most) for offer in offers]
     levels = [OFF] * len(offers)
     left = budget_bps
     for most in (0, 1, 2):

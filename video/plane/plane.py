@@ -19,7 +19,7 @@ from video.plane import sender as senders
 from video.plane.connection import Connection
 from video.plane.dtls import Certificate
 from video.plane.forward import Counters, Track
-from video.plane.ice import Door, Send
+from video.plane.ice import Door
 from video.plane.limits import AUDIO_SLOTS_MAX, CHECK_LOST_S, OVER_S, PEERS_MAX, ROOM_PEERS_MAX, VIDEO_SLOTS_MAX, WANTS_MAX
 from video.plane.policy import Uplink
 from video.plane.port import MediaState, Quality, SlotsChanged, Source, Speaking, Tell, VideoPaused, Want
@@ -31,6 +31,7 @@ from video.plane.speakers import Voices
 
 TICK_S: Final = 0.05
 LOOK_EVERY_S: Final = 0.2
+TURNS: Final = round(LOOK_EVERY_S / TICK_S)
 QUALITY_EVERY_S: Final = 3.0
 UPLINK_OVER_S: Final = 2.0
 UPLINK_PACKETS_MIN: Final = 20
@@ -79,6 +80,8 @@ class Room:
     voices: Voices = field(default_factory=Voices)
     peers: dict[str, Peer] = field(default_factory=dict)
     speaking: list[str] = field(default_factory=list)
+    looked_at: float = 0.0
+    """Rooms have their turns LOOK_EVERY_S apart, and not all in the same tick."""
     stale: bool = True
     """Somebody began to speak, came or went: look before the next turn."""
 
@@ -96,7 +99,7 @@ class ForwardingPlane:
         self._shell = Shell(self.door, self._settings.host, self._settings.port, bind)
         self._rooms: dict[str, Room] = {}
         self._peers: dict[str, Peer] = {}
-        self._looked_at = self._quality_at = clock()
+        self._quality_at = clock()
         self._timer: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -136,7 +139,7 @@ class ForwardingPlane:
             raise KeyError(peer)
         if not (0 <= video_slots <= VIDEO_SLOTS_MAX and 0 <= audio_slots <= AUDIO_SLOTS_MAX and video_slots + audio_slots):
             raise ValueError("too many slots, or none")
-        home = self._rooms.get(room) or Room(room)
+        home = self._rooms.get(room) or Room(room, looked_at=self._clock() - TICK_S * (len(self._rooms) % TURNS))
         if len(home.peers) >= ROOM_PEERS_MAX or len(self._peers) >= PEERS_MAX:
             raise ValueError("the plane is full")
         slots = tuple(_slots(audio_slots, video_slots))
@@ -240,10 +243,7 @@ class ForwardingPlane:
                 self._certificate, self.counters, state, lambda data, now: None, lambda data, now: sender.rtcp(data, now, time.time())
             )
 
-            def path(send: Send) -> None:
-                sender.link.send = send
-
-            connection.on_path = path
+            connection.on_path = sender.link.leads
         connection.session = randbits(62)
         return connection
 
@@ -259,7 +259,7 @@ class ForwardingPlane:
             if which == "subscribe":
                 secure = person.subscribe.secure if person.subscribe is not None else None
                 assert secure is not None
-                person.sender.link.protect, person.sender.link.protect_rtcp = secure.protect, secure.protect_rtcp
+                person.sender.link.encrypted(secure)
                 person.room.stale = True
             self._up(person)
         elif self._peers.get(person.name) is person:
@@ -317,20 +317,20 @@ class ForwardingPlane:
             if person.subscribe is not None and person.subscribe.secure is not None and person.subscribe.secure.ready:
                 for data in person.sender.due(now, unix_s):
                     person.subscribe.send_rtcp(data)
-        turn = now - self._looked_at >= LOOK_EVERY_S
-        if turn:
-            self._looked_at = now
-            self._measure(now)
         for room in list(self._rooms.values()):
-            if turn or room.stale:
+            turn = now - room.looked_at >= LOOK_EVERY_S
+            if turn:
+                room.looked_at = now
+                self._measure(room, now)
+            if (turn or room.stale) and room.peers:
                 room.stale = False
                 self._look(room, now)
         if now - self._quality_at >= QUALITY_EVERY_S:
             self._quality(now, now - self._quality_at)
             self._quality_at = now
 
-    def _measure(self, now: float) -> None:
-        for person in list(self._peers.values()):
+    def _measure(self, room: Room, now: float) -> None:
+        for person in list(room.peers.values()):
             for incoming in person.receiver.streams.values():
                 incoming.measure(now)
             self._judge_uplink(person, now)
@@ -369,6 +369,8 @@ class ForwardingPlane:
         microphones = {track.peer: track for track in tracks if track.source == "audio" and track.layers[0] is not None}
         screens = [track for track in tracks if track.source == "screen_audio" and not track.muted and senders.comes(track, now)]
         most = max((len(person.sender.audio) for person in room.peers.values()), default=0)
+        pictures = {(track.peer, track.source): track for track in tracks if track.kind == "video"}
+        rates = {track: found for track in pictures.values() if not track.muted and any(found := senders.rates_of(track, now))}
         heard = room.voices.heard(most + 1, now)
         order = heard + [name for name in reversed(room.peers) if name not in heard]
         for person in room.peers.values():
@@ -377,7 +379,7 @@ class ForwardingPlane:
                 continue
             voices = [microphones[name] for name in heard if name != person.name and name in microphones]
             sender.hear([track for track in (*screens, *voices) if track.peer != person.name])
-            for peer, paused in sender.watch(senders.wants(person.wanted, tracks, order, person.name, now), now):
+            for peer, paused in sender.watch(senders.wants(person.wanted, pictures, order, person.name, now), rates, now):
                 self._tell(VideoPaused(room.name, peer, person.name, paused))
             if (slots := sender.changed()) is not None:
                 self._tell(SlotsChanged(person.name, slots))

@@ -5,6 +5,7 @@ again once a report of ours shows that they were understood.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from struct import Struct
 from typing import Final
 
 from video.plane import forward, rtcp, rtp
@@ -12,9 +13,10 @@ from video.plane.forward import Counters, Incoming, Track
 from video.plane.limits import STREAMS_MAX
 from video.plane.ring import wrapped
 from video.plane.rtp import Header
-from video.plane.sdp import CLOCK, LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE, Published
+from video.plane.sdp import LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE, Published
 from video.plane.twcc import Arrivals
 
+_NUMBERS: Final = Struct("!BHII")  # marker and payload type, sequence number, timestamp, SSRC
 OUR_SSRC: Final = 1  # of a receiver that sends nothing
 REPORT_EVERY_S: Final = 1.0
 FEEDBACK_EVERY_S: Final = 0.09  # every second tick; browsers send theirs each 50 to 250 ms
@@ -45,6 +47,8 @@ class Receiver:
         self._ids = {uri: number for line in self._lines for uri, number in line.extensions.items()}
         self._number_id = self._ids.get(TRANSPORT_WIDE, 0)
         self._level_id = self._ids.get(LEVEL, 0)
+        for incoming in self.streams.values():
+            incoming.shape = rtp.UNKNOWN
         self._repair_pts = frozenset(line.repair_pt for line in self._lines if line.repair_pt is not None)
         for line in self._lines:
             track = self.tracks.get(line.source)
@@ -53,25 +57,31 @@ class Receiver:
 
     def rtp(self, data: bytes, now: float) -> None:
         """A decrypted packet."""
-        header = rtp.read(data)
-        if header is None:
-            self._counters.refused += 1
-            return
-        size = len(data) + forward.OVERHEAD_BYTES
-        self.bytes += size
-        if self._number_id and (found := rtp.extension(data, header, self._number_id)) is not None and found[1] == 2:
-            self.arrivals.came(data[found[0]] << 8 | data[found[0] + 1], now)
-        if header.pt in self._repair_pts:
-            self._repaired(data, header, now)
-            return
-        incoming = self.streams.get(header.ssrc)
+        size = len(data)
+        incoming = None
+        if size > rtp.HEADER_BYTES:
+            second, seq, timestamp, ssrc = _NUMBERS.unpack_from(data, 1)
+            incoming = self.streams.get(ssrc)
+        level = -1
+        if incoming is not None:
+            pick, octets, pt, start, number_at, level_at = incoming.shape
+            if size >= start and second & 0x7F == pt and pick(data) == octets:  # as the one before, as nearly always
+                end, marker = size, second & 0x80
+                self.bytes += size + forward.OVERHEAD_BYTES
+                if number_at:
+                    self.arrivals.came(data[number_at] << 8 | data[number_at + 1], now)
+                if level_at:
+                    level = data[level_at]
+            else:
+                incoming = None
         if incoming is None:
-            incoming = self._learn(data, header, now)
-            if incoming is None:
-                self._counters.refused += 1
+            found = self._read(data, now)
+            if found is None:
                 return
-        place = rtp.unwrap(header.seq, incoming.highest)
+            incoming, level, header = found
+            marker, _, seq, timestamp, _, start, end, _, _, _ = header
         highest = incoming.highest
+        place = highest + ((seq - highest + 0x8000) & 0xFFFF) - 0x8000
         if place > highest:
             if place > highest + 1 and incoming.ring is not None and not incoming.missing.gap(highest + 1, place, now):
                 incoming.asked = True
@@ -79,22 +89,46 @@ class Receiver:
             if now - incoming.last_at > 1.0:
                 incoming.since = now
             incoming.last_at = now
-            transit = now * CLOCK[incoming.track.kind] - header.timestamp
-            incoming.jitter += (min(abs(transit - incoming.transit), 1e6) - incoming.jitter) / 16 if incoming.transit else 0.0
+            transit = now * incoming.clock - timestamp
+            if incoming.transit:
+                change = abs(transit - incoming.transit)
+                incoming.jitter += ((change if change < 1e6 else 1e6) - incoming.jitter) / 16
             incoming.transit = transit
         else:
             incoming.missing.came(place)
         incoming.received += 1
-        incoming.bytes += size
+        incoming.bytes += size + forward.OVERHEAD_BYTES
         if incoming.ring is not None:
-            forward.video(incoming, place, data, header, now)
+            forward.picture(incoming, place, data, start, end, timestamp, marker, now)
             return
-        level = 127
-        if self._level_id and (found := rtp.extension(data, header, self._level_id)) is not None:
+        if level < 0:
+            level = 127  # silence
+        elif incoming.track.source == "audio" and not incoming.track.muted:
+            self._level(level & 0x7F, now)
+        forward.voice(incoming, place, data, start, end, timestamp, marker, level, now)
+
+    def _read(self, data: bytes, now: float) -> tuple[Incoming, int, Header] | None:
+        """A packet that is not as the one before: whose it is, and a voice's level or -1. None where it is refused, or was a repair."""
+        header = rtp.read(data)
+        if header is None:
+            self._counters.refused += 1
+            return None
+        self.bytes += len(data) + forward.OVERHEAD_BYTES
+        if self._number_id and (found := rtp.extension(data, header, self._number_id)) is not None and found[1] == 2:
+            self.arrivals.came(data[found[0]] << 8 | data[found[0] + 1], now)
+        if header.pt in self._repair_pts:
+            self._repaired(data, header, now)
+            return None
+        incoming = self.streams.get(header.ssrc) or self._learn(data, header, now)
+        if incoming is None:
+            self._counters.refused += 1
+            return None
+        level = -1
+        level_id = self._level_id if incoming.ring is None else 0
+        if level_id and (found := rtp.extension(data, header, level_id)) is not None:
             level = data[found[0]]
-            if incoming.track.source == "audio" and not incoming.track.muted:
-                self._level(level & 0x7F, now)
-        forward.audio(incoming, place, data, header, level, now)
+        incoming.shape = rtp.shape(data, header, self._number_id, level_id)
+        return incoming, level, header
 
     def _repaired(self, data: bytes, header: Header, now: float) -> None:
         """RFC 4588: the original number stands first. A repair without payload is a probe of the network."""
@@ -104,9 +138,9 @@ class Receiver:
         if incoming is None or incoming.ring is None:
             return
         place = rtp.unwrap(data[header.start] << 8 | data[header.start + 1], incoming.highest)
-        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
         if place > incoming.highest or incoming.ring.find(place) is not None:
-            return  # again what is here already: also a probe
+            return  # again what is here already: also a probe, and no part of what the layer costs a viewer
+        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
         if incoming.missing.came(place):
             incoming.received += 1
         forward.video(incoming, place, data, header._replace(start=header.start + 2), now)

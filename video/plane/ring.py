@@ -31,14 +31,15 @@ class Ring:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: list[Kept | None] = [None] * RING_PACKETS
+        self._kept: list[tuple[int, int, int, bytes, Vp8 | None] | None] = [None] * RING_PACKETS
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: tuple[int, int, int, bytes, Vp8 | None]) -> None:
+        """A `Kept`, or what makes one: each packet is kept and few are looked for."""
         self._kept[kept[0] & _MASK] = kept
 
     def find(self, place: int) -> Kept | None:
         kept = self._kept[place & _MASK]
-        return kept if kept is not None and kept.place == place else None
+        return Kept(*kept) if kept is not None and kept[0] == place else None
 
 
 class Missing:

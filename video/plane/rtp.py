@@ -4,6 +4,8 @@
 RTP, is cut off, or lies about its lengths is `None`: a peer's fault is counted, never raised.
 """
 
+from collections.abc import Callable
+from operator import itemgetter
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -91,6 +93,42 @@ def extension(data: bytes, header: Header, wanted: int) -> tuple[int, int] | Non
             return place, length
         place += length
     return None
+
+
+class Shape(NamedTuple):
+    """Where things are in the packets of one stream, as long as `pick` of a packet is `octets`: a browser writes the same extensions in
+    the same order for seconds, and looking at their heads is cheaper than walking over them."""
+
+    pick: Callable[[bytes], tuple[int, ...]]
+    octets: tuple[int, ...]
+    pt: int
+    start: int
+    """Of the payload. No packet is shorter, and none has padding."""
+    number: int
+    """Offset of the transport-wide number, and of the level; 0 where it is not wanted."""
+    level: int
+
+
+UNKNOWN: Final = Shape(tuple, (), -1, 1 << 30, 0, 0)
+
+
+def shape(data: bytes, header: Header, number_id: int, level_id: int) -> Shape:
+    """The shape of this packet: what `read` and `extension` find in every packet that has it. UNKNOWN where it lacks what is wanted."""
+    if data[0] != 0x90 or header.two_byte or header.ext_end == header.ext:
+        return UNKNOWN
+    found = {0: 0}
+    for wanted, size in ((number_id, 2), (level_id, 1)):
+        if wanted:
+            at = extension(data, header, wanted)
+            if at is None or at[1] != size:
+                return UNKNOWN
+            found[wanted] = at[0]
+    places, place, last = [0, 12, 13, 14, 15], header.ext, max(found.values())
+    while place < last:
+        places.append(place)
+        place += (data[place] & 0x0F) + 2 if data[place] else 1
+    pick = itemgetter(*places)
+    return Shape(pick, pick(data), header.pt, header.start, found[number_id], found[level_id])
 
 
 def text(data: bytes, header: Header, wanted: int | None) -> str | None:

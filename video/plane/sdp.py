@@ -196,6 +196,8 @@ def _attribute(media: Media, name: str, value: str) -> None:
         media.mid = value
     elif name in ("sendrecv", "sendonly", "recvonly", "inactive"):
         media.direction = name
+    elif name == "bundle-only":  # a port of 0 is then no refusal (RFC 9143 section 6): Firefox writes all but the first line so
+        media.port = media.port or 9
     elif name == "rtpmap" and (found := _MAP.fullmatch(value)):
         media.codecs[int(found[1])] = found[2]
     elif name == "fmtp" and (found := _PARAMETERS.fullmatch(value)):

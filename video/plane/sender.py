@@ -5,6 +5,7 @@ Whoever is in a slot stays in it while still wanted, so that a tile of the page 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from video.plane import layers, rtcp, twcc
@@ -12,7 +13,7 @@ from video.plane.estimate import Condition, Estimate
 from video.plane.forward import Counters, Incoming, Link, Outgoing, Track
 from video.plane.layers import OFF, Offer
 from video.plane.policy import Downlink
-from video.plane.port import Slot, Want
+from video.plane.port import Slot, Source, Want
 from video.plane.sdp import Codec, Offered
 
 ALIVE_S: Final = 1.5  # a layer that was silent for longer is not there
@@ -38,6 +39,9 @@ class Place:
         return Slot(self.offered.mid, self.offered.kind, track.peer, track.source)
 
 
+Rates = tuple[float, float, float]
+
+
 def alive(incoming: Incoming | None, now: float) -> bool:
     return incoming is not None and now - incoming.last_at < ALIVE_S
 
@@ -46,13 +50,13 @@ def comes(track: Track, now: float) -> bool:
     return any(alive(each, now) for each in track.layers)
 
 
-def offer_of(track: Track, most: int, now: float) -> Offer:
-    """The rates of a track's layers: as measured, or as is typical until then."""
-    found = [
-        (each.rate_bps or layers.TYPICAL_BPS[level]) if each is not None and alive(each, now) else 0.0
-        for level, each in enumerate(track.layers)
-    ]
-    return Offer(most, (found[0], found[1], found[2]))
+def rates_of(track: Track, now: float) -> Rates:
+    """Of a track's layers: as measured, or as is typical until then; 0 for what does not come."""
+    found = [0.0, 0.0, 0.0]
+    for level, each in enumerate(track.layers):
+        if each is not None and now - each.last_at < ALIVE_S:
+            found[level] = each.rate_bps or layers.TYPICAL_BPS[level]
+    return found[0], found[1], found[2]
 
 
 class Sender:
@@ -115,18 +119,22 @@ class Sender:
         for place in self.audio:
             place.out.aim(None if place.track is None or place.track.muted else place.track.layers[0])
 
-    def watch(self, wanted: Sequence[tuple[Track, int]], now: float) -> list[tuple[str, bool]]:
-        """Fill the slots of pictures, most important first, within what the network takes. Whose picture was paused or came back."""
+    def watch(self, wanted: Sequence[tuple[Track, int]], rates: Mapping[Track, Rates], now: float) -> list[tuple[str, bool]]:
+        """Fill the slots of pictures, most important first, within what the network takes. Whose picture was paused or came back.
+
+        `rates` has the tracks that come and are not muted.
+        """
         wanted = wanted[: len(self.video)]
         _settle(self.video, [track for track, _ in wanted])
         places = {place.track: place for place in self.video if place.track is not None}
-        chosen = []
+        shown: list[Place] = []
+        offers: list[Offer] = []
         for track, most in wanted:
             if (place := places.get(track)) is not None:
                 place.most = most
-                chosen.append(place)
-        shown = [place for place in chosen if place.track is not None and not place.track.muted and comes(place.track, now)]
-        offers = [offer_of(place.track, place.most, now) for place in shown if place.track is not None]
+                if (found := rates.get(track)) is not None:
+                    shown.append(place)
+                    offers.append(Offer(most, found))
         self._judge(shown, offers, now)
         levels = layers.allocate(offers, self.downlink.limit_bps)
         changed = []
@@ -136,9 +144,10 @@ class Sender:
             if place.paused != (level == OFF):
                 place.paused = level == OFF
                 changed.append((place.track.peer, place.paused))
-        for place in self.video:
-            if place not in shown:
-                place.out.aim(None)
+        if len(shown) < len(self.video):
+            for place in self.video:
+                if place not in shown:
+                    place.out.aim(None)
         return changed
 
     def _judge(self, shown: Sequence[Place], offers: Sequence[Offer], now: float) -> None:
@@ -146,6 +155,8 @@ class Sender:
         if link.unreported_since is None and link.sent.next != self._reported_next:
             link.unreported_since = now
         self.condition = self.estimate.condition(link.unreported_since, now)
+        if not self.condition.congested and self.downlink.limit_bps == inf:
+            return  # nothing to decide: everybody gets what is wanted
         # what is sent now, not what is aimed at: a layer that waits for its key frame costs nothing yet
         spent = sum(place.out.incoming.rate_bps for place in shown if place.out.incoming is not None)
         current = [OFF if place.out.incoming is None else place.out.incoming.layer for place in shown]
@@ -166,28 +177,30 @@ class Sender:
 
 def _settle(places: Sequence[Place], tracks: Sequence[Track]) -> None:
     """Who is in a slot keeps it; the others take what is free."""
-    wanted = list(tracks[: len(places)])
+    wanted = dict.fromkeys(tracks[: len(places)])
+    free = []
     for place in places:
         if place.track in wanted:
-            wanted.remove(place.track)
+            del wanted[place.track]
         else:
             place.track, place.paused = None, False
-    for place in places:
-        if place.track is None and wanted:
-            place.track = wanted.pop(0)
-            place.paused = False
+            free.append(place)
+    for place, track in zip(free, wanted, strict=False):
+        place.track = track
 
 
-def wants(explicit: Sequence[Want] | None, tracks: Sequence[Track], order: Sequence[str], own: str, now: float) -> list[tuple[Track, int]]:
-    """The pictures a viewer is to get. Without a wish: screens first, then who spoke last, then who came last."""
-    pictures = {(track.peer, track.source): track for track in tracks if track.kind == "video" and track.peer != own}
+Pictures = Mapping[tuple[str, Source], Track]
+
+
+def wants(explicit: Sequence[Want] | None, pictures: Pictures, order: Sequence[str], own: str, now: float) -> list[tuple[Track, int]]:
+    """The pictures of a room that a viewer is to get. Without a wish: screens first, then who spoke last, then who came last."""
     if explicit is not None:
-        found = []
+        found: dict[Track, int] = {}
         for want in explicit:
-            if (track := pictures.pop((want.peer, want.source), None)) is not None:
-                found.append((track, layers.LEVELS[want.most]))
-        return found
+            if want.peer != own and (track := pictures.get((want.peer, want.source))) is not None and track not in found:
+                found[track] = layers.LEVELS[want.most]
+        return list(found.items())
     rank = {peer: number for number, peer in enumerate(order)}
-    living = [track for track in pictures.values() if comes(track, now)]
+    living = [track for track in pictures.values() if track.peer != own and comes(track, now)]
     living.sort(key=lambda track: (track.source != "screen", rank.get(track.peer, len(rank))))
     return [(track, layers.LEVELS["high"]) for track in living]

@@ -8,13 +8,19 @@ import asyncio
 import socket
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final, Protocol
 
+from video.plane.dtls import unpack
 from video.plane.ice import Door, Send
 from video.plane.limits import DATAGRAM_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_FRAME_S, TCP_WRITE_BYTES_MAX
+from video.plane.mmsg import AVAILABLE, NAME_BYTES, Inbox, Outbox, address_in
 
 AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
+BUSY_S: Final = 0.000_15  # datagrams that come closer than this cost more to wake up for than to handle: then
+PAUSE_S: Final = 0.000_2  # they are let gather, as network cards do; it adds no more than this to what they wait, and nothing when idle
+PAUSE_AFTER: Final = 8  # such turns without a break: one room's burst is no load
+PAUSE_BELOW: Final = 16
 FREE_PORT_TRIES: Final = 20
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 
@@ -25,10 +31,29 @@ class Address:
 
     key: tuple[str, int]
     send: Send = field(compare=False)
+    outbox = None
+    name = b""
 
     @property
     def address(self) -> tuple[str, int]:
         return self.key
+
+
+class Named:
+    """A UDP path whose packets can be sent in batches. Its key is its address as the kernel writes it."""
+
+    __slots__ = ("_udp", "address", "name", "outbox")
+
+    def __init__(self, udp: "Udp", outbox: Outbox, name: bytes) -> None:
+        self._udp, self.outbox, self.name = udp, outbox, name
+        self.address = address_in(name)
+
+    @property
+    def key(self) -> bytes:
+        return self.name
+
+    def send(self, data: bytes) -> None:
+        self._udp.send(data, self.address)
 
 
 class Datagrams(Protocol):
@@ -55,16 +80,31 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class Udp:
-    """The port."""
+    """The port. Datagrams come and go many at once where the system can do that with this socket, else one by one."""
 
     def __init__(self, door: Door, opened: Datagrams) -> None:
         self._door = door
-        self.dropped = 0
+        self._dropped = 0
+        self._turned_at, self._close_turns = 0.0, 0
         self.socket = opened
         self.port: int = opened.getsockname()[1]
+        self.inbox: Inbox | None = None
+        self.outbox: Outbox | None = None
+        if AVAILABLE and isinstance(opened, socket.socket):
+            self.inbox, self.outbox = Inbox(opened.fileno(), opened.family), Outbox(opened.fileno(), opened.family)
+
+    @property
+    def dropped(self) -> int:
+        """What the kernel would not send."""
+        return self._dropped + (self.outbox.dropped if self.outbox is not None else 0)
 
     def start(self) -> None:
-        asyncio.get_running_loop().add_reader(self.socket, self._readable)
+        asyncio.get_running_loop().add_reader(self.socket, self._readable if self.inbox is None else self._many_readable)
+
+    def flush(self) -> None:
+        """Send what waits. To be called at the end of each turn in which anything was received."""
+        if self.outbox is not None and self.outbox.used:
+            self.outbox.flush()
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self.socket)
@@ -84,23 +124,48 @@ class Udp:
             else:
                 self.received(data, address[:2], now)
 
+    def _many_readable(self) -> None:
+        inbox, outbox, known = self.inbox, self.outbox, self._door.members
+        assert inbox is not None and outbox is not None
+        memory, octets, name_bytes = inbox.memory, inbox.octets, inbox.name_bytes
+        starts, packets, lengths = inbox.starts, inbox.packets, inbox.lengths
+        now = monotonic()
+        count = inbox.receive()
+        for number in range(count):
+            start = starts[number]
+            name = memory[start : start + name_bytes]
+            member = known.get(name)
+            packet, length = packets[number], lengths[number]
+            data = start + NAME_BYTES
+            if member is not None and length[0] > 1 and 127 < octets[data] < 192 and not 192 <= octets[data + 1] <= 223:
+                member.media_at(packet, length, now)  # the hot path: no path object, no second look-up
+            else:
+                self._door.datagram(unpack(packet, length[0]), Named(self, outbox, name), now)
+        if outbox.used:
+            outbox.flush()
+        self._close_turns = self._close_turns + 1 if now - self._turned_at < BUSY_S else 0
+        if self._close_turns >= PAUSE_AFTER and count < PAUSE_BELOW:
+            sleep(PAUSE_S)
+        self._turned_at = monotonic()
+
     def received(self, data: bytes, address: tuple[str, int], now: float) -> bool:
         return self._door.datagram(data, Address(address, self._sender(address)), now)
 
     def _sender(self, address: tuple[str, int]) -> Send:
-        sendto = self.socket.sendto
+        return lambda data: self.send(data, address)
 
-        def send(data: bytes) -> None:
-            try:
-                sendto(data, address)
-            except OSError:  # full, or the peer's port is gone: as good as lost on the way
-                self.dropped += 1
-
-        return send
+    def send(self, data: bytes, address: tuple[str, int]) -> None:
+        try:
+            self.socket.sendto(data, address)
+        except OSError:  # full, or the peer's port is gone: as good as lost on the way
+            self._dropped += 1
 
 
 class TcpPath:
     """One TCP connection."""
+
+    outbox = None
+    name = b""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -123,8 +188,8 @@ class TcpPath:
 class Tcp:
     """The listener of the same number."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, door: Door, flush: Callable[[], None]) -> None:
+        self._door, self._flush = door, flush
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -161,6 +226,7 @@ class Tcp:
             data = await _frame(reader)
             if data:
                 self._door.datagram(data, path, monotonic())
+                self._flush()
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:
@@ -176,7 +242,7 @@ class Shell:
     def __init__(self, door: Door, host: str, port: int, bind: Bind = bound) -> None:
         opened, self._listening = _both(host, port, bind)
         self.udp = Udp(door, opened)
-        self.tcp = Tcp(door)
+        self.tcp = Tcp(door, self.udp.flush)
         self.port = self.udp.port
 
     async def start(self) -> None:

@@ -4,11 +4,11 @@ From senders we note when each numbered packet came and report it, so that a bro
 and read their reports, so that we know the downlink. Times in reports are of the receiver's clock, in ticks of 250 µs.
 """
 
+from itertools import accumulate
 from struct import Struct
 from typing import Final
 
 from video.plane.limits import FEEDBACK_PACKETS_MAX
-from video.plane.rtp import unwrap
 
 TICK_S: Final = 0.000_25
 _REFERENCE_TICKS: Final = 256  # 64 ms
@@ -30,7 +30,7 @@ def read(body: bytes) -> list[Seen] | None:
     if not 0 < count <= FEEDBACK_PACKETS_MAX:
         return None
     symbols: list[int] = []
-    place = 8
+    place, end = 8, base + count
     while len(symbols) < count:
         if place + 2 > len(body):
             return None
@@ -45,22 +45,30 @@ def read(body: bytes) -> list[Seen] | None:
         else:
             symbols += [chunk >> shift & 1 for shift in range(13, -1, -1)]
     ticks = (last >> 8) * _REFERENCE_TICKS
+    if symbols.count(1) == len(symbols) == count:  # all came, and soon after each other: as nearly always
+        deltas = body[place : place + count]
+        times = [each * TICK_S for each in accumulate(deltas, initial=ticks)]
+        return list(zip([number & 0xFFFF for number in range(base, end)], times[1:], strict=True)) if len(deltas) == count else None
     found: list[Seen] = []
-    for number, symbol in enumerate(symbols[:count], base):
+    number, size = base, len(body)
+    for symbol in symbols:
         if symbol == 1:
-            if place >= len(body):
+            if place >= size:
                 return None
             ticks += body[place]
             place += 1
+            found.append((number & 0xFFFF, ticks * TICK_S))
         elif symbol == 2:
-            if place + 2 > len(body):
+            if place + 2 > size:
                 return None
             ticks += _LARGE.unpack_from(body, place)[0]
             place += 2
+            found.append((number & 0xFFFF, ticks * TICK_S))
         else:
             found.append((number & 0xFFFF, None))
-            continue
-        found.append((number & 0xFFFF, ticks * TICK_S))
+        number += 1
+        if number == end:
+            break
     return found
 
 
@@ -79,10 +87,11 @@ class Arrivals:
         self.lost = 0
 
     def came(self, number: int, now: float) -> None:
-        if self._highest is None:
-            self._highest = self._next = number
-        place = unwrap(number, self._highest)
-        if place > self._highest:
+        highest = self._highest
+        if highest is None:
+            highest = self._highest = self._next = number
+        place = highest + ((number - highest + 0x8000) & 0xFFFF) - 0x8000
+        if place > highest:
             self._highest = place
         if len(self._pending) < FEEDBACK_PACKETS_MAX:
             self._pending[place] = now
@@ -98,23 +107,24 @@ class Arrivals:
             first = places[0]  # a pause: nothing is said of the numbers in it
         reference = int(self._pending[places[0]] / TICK_S) // _REFERENCE_TICKS
         symbols: list[int] = []
-        deltas = b""
+        deltas = bytearray()
         ticks = reference * _REFERENCE_TICKS
-        place = first
+        place, pop = first, self._pending.pop
         for came in places:
             delta = round(self._pending[came] / TICK_S) - ticks
             if came - first >= FEEDBACK_PACKETS_MAX or not -0x8000 <= delta <= 0x7FFF:
                 break  # it begins the next report
-            symbols += [0] * (came - place)
+            if came > place:
+                symbols += [0] * (came - place)
             ticks += delta
             if 0 <= delta <= 0xFF:
                 symbols.append(1)
-                deltas += bytes([delta])
+                deltas.append(delta)
             else:
                 symbols.append(2)
                 deltas += _LARGE.pack(delta)
             place = came + 1
-            del self._pending[came]
+            pop(came)
         self.total += len(symbols)
         self.lost += symbols.count(0)
         self._next = max(self._next, place)
@@ -127,6 +137,8 @@ class Arrivals:
 def _chunks(symbols: list[int]) -> bytes:
     chunks = b""
     place, size = 0, len(symbols)
+    if symbols.count(symbols[0]) == size:  # all came, and soon after each other: as nearly always
+        return _CHUNK.pack(symbols[0] << 13 | size)
     while place < size:
         end = place + 1
         while end < size and symbols[end] == symbols[place] and end - place < _RUN_MAX:

@@ -355,14 +355,18 @@ def test_no_change_of_one_byte_goes_unnoticed(at: int, by: int) -> None:
 SIMULCAST = (GOLDEN / "chromium-publish-simulcast.sdp").read_bytes().decode()
 PLAIN = (GOLDEN / "chromium-publish-plain.sdp").read_bytes().decode()
 ANSWER = (GOLDEN / "chromium-subscribe-answer.sdp").read_bytes().decode()
+FIREFOX_SIMULCAST = (GOLDEN / "firefox-publish-simulcast.sdp").read_bytes().decode()
+FIREFOX_PLAIN = (GOLDEN / "firefox-publish-plain.sdp").read_bytes().decode()
+FIREFOX_ANSWER = (GOLDEN / "firefox-subscribe-answer.sdp").read_bytes().decode()
 LOCAL = sdp.Local("user", "passwordOfOurs24Characters", ":".join(["AB"] * 32), sdp.candidates("192.0.2.1", 7_300, udp=True, tcp=True), 1)
 SLOTS = tuple(
     sdp.Offered(mid, "audio" if mid[0] == "a" else "video", 2 + 4 * n, 3 + 4 * n) for n, mid in enumerate(("a0", "a1", "a2", "v0", "v1"))
 )
 
 
-def test_a_browsers_offer_gives_four_sources() -> None:
-    taken = [line for line in sdp.published(sdp.read(SIMULCAST)) if line is not None]
+@pytest.mark.parametrize("offer", [SIMULCAST, FIREFOX_SIMULCAST], ids=["chromium", "firefox"])
+def test_a_browsers_offer_gives_four_sources(offer: str) -> None:
+    taken = [line for line in sdp.published(sdp.read(offer)) if line is not None]
     assert [(line.source, line.codec, line.rids) for line in taken] == [
         ("audio", "opus", ()), ("camera", "vp8", ("q", "h", "f")), ("screen", "vp8", ()), ("screen_audio", "opus", ()),
     ]  # fmt: skip
@@ -381,6 +385,27 @@ def test_the_answer_asks_for_layers_numbers_levels_and_sound_that_bears_loss() -
     assert "tcptype passive" in text and "typ host" in text
     read = sdp.read(text)
     assert [media.mid for media in read.media] == [media.mid for media in offer.media]
+
+
+def test_firefox_refuses_no_line_with_the_port_of_nothing_that_it_writes_for_bundled_ones() -> None:
+    """All its lines but the first have port 0 and `bundle-only` (RFC 9143 section 6)."""
+    assert FIREFOX_PLAIN.count("m=video 0 ") == 2 and FIREFOX_PLAIN.count("a=bundle-only") == 3
+    offer = sdp.read(FIREFOX_PLAIN)
+    taken = sdp.published(offer)
+    assert [None if line is None else (line.mid, line.source, line.pt, line.repair_pt, line.rids) for line in taken] == [
+        ("0", "audio", 109, None, ()), ("1", "camera", 120, 124, ()), ("2", "screen", 120, 124, ()), ("3", "screen_audio", 109, None, ()),
+    ]  # fmt: skip
+    text = sdp.answer(offer, taken, LOCAL)
+    assert "a=group:BUNDLE 0 1 2 3\r\n" in text and " 0 UDP/TLS" not in text
+    refused = sdp.read(FIREFOX_PLAIN.replace("a=bundle-only\r\n", ""))
+    assert [line is None for line in sdp.published(refused)] == [False, True, True, True], "without the word a port of 0 is a refusal"
+
+
+def test_firefox_names_its_layers_and_answers_every_slot() -> None:
+    text = sdp.answer(offer := sdp.read(FIREFOX_SIMULCAST), sdp.published(offer), LOCAL)
+    assert "a=simulcast:recv q;h;f" in text.split("\r\n")
+    taken = sdp.accepted(sdp.read(FIREFOX_ANSWER), SLOTS)
+    assert all(taken[slot.mid] for slot in SLOTS) and taken["a0"] == {"opus": (111, None)} and taken["v1"]["vp8"] == (96, 97)
 
 
 def test_lines_that_are_not_forwarded_are_refused_in_their_place() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from video.plane import forward, payload, rtcp, rtp
+from video.plane import forward, payload, rtcp, rtp, sdp
 from video.plane.forward import Counters, Incoming, Link, Outgoing, Track
 from video.plane.layers import OFF, Numbering, Offer, allocate, best, cost, next_step
 from video.plane.limits import GAP_MAX, NACK_TRIES_MAX, RING_PACKETS
@@ -283,6 +283,27 @@ def test_a_voice_begins_at_any_packet_with_its_level_and_a_transport_number() ->
     assert level is not None and viewer.sent[1][level[0]] == 0x80 | 33
     assert number is not None and viewer.sent[1][number[0] : number[0] + 2] == b"\x00\x01"
     assert viewer.sent[1][first.start :] == b"sound" and first.seq == 1
+
+
+def test_a_probe_that_repeats_what_is_here_counts_for_no_layers_rate() -> None:
+    """Firefox probes a network with up to 1.5 Mbit/s of repeats of its lowest layer: a viewer's downlink is not judged by those."""
+    from bench.calls import RTX, VP8, Caller
+    from video.plane.dtls import Certificate
+    from video.plane.receiver import Receiver
+
+    caller, receiver = Caller(Certificate()), Receiver("a", Counters(), lambda level, now: None)
+    receiver.configure([line for line in sdp.published(sdp.read(caller.offer())) if line is not None])
+    body = bytes([0x10, 0]) + bytes(900)
+    mid = ((4, b"1"),)
+    receiver.rtp(rtp.packet(VP8, 1, 0, caller.ssrcs[0], body, extensions=mid), 0.0)
+    (incoming,) = receiver.streams.values()
+    before = incoming.bytes
+    for number in range(100):
+        receiver.rtp(rtp.packet(RTX, number, 0, 99, (1).to_bytes(2) + body, extensions=mid), number / 100)
+    assert incoming.bytes == before and receiver.bytes > 90_000
+    receiver.rtp(rtp.packet(VP8, 3, 0, caller.ssrcs[0], body, extensions=mid), 1.0)
+    receiver.rtp(rtp.packet(RTX, 200, 0, 99, (2).to_bytes(2) + body, extensions=mid), 1.1)
+    assert incoming.received == 3 and incoming.bytes > before + 1_800, "a repair that was missing does count"
 
 
 def test_a_report_counts_what_was_lost() -> None:
