@@ -277,13 +277,15 @@ class Documents:
             self.given[row.doc] = list(after.given)
 
     def _mark(self, row: DocumentRow, effects: Effects) -> Effects:
-        """C7: an open entry of a kallelse says what became of its booking."""
+        """C7, R14: an open entry of a kallelse says what became of its booking, and is urgent if a booking that came later is that near."""
         entry = self._prints.get(row.doc)
         if entry is None or row.print != PrintCopy.OPEN or row.booking is None:
             return effects
-        state = marking.booking_state(self.document(row), self.context.now)
-        if state != entry.booking_state:
-            entry.booking_state = state
+        document = self.document(row)
+        state = marking.booking_state(document, self.context.now)
+        urgent = entry.urgent or (state is None and deadline.is_urgent(document, self.context.limits(row.unit), entry.entered))
+        if (state, urgent) != (entry.booking_state, entry.urgent):
+            entry.booking_state, entry.urgent = state, urgent
             self.context.prints.touch(entry.entry, entry)
             return _with_update(effects)
         return effects

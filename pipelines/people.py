@@ -135,7 +135,7 @@ class People:
             if mine and not theirs:
                 pairs.append((row, other, True))
             else:
-                pairs.append((other, row, theirs and not mine))
+                pairs.append((other, row, not mine and (theirs or data.replaced_by is None)))
         for was in [old for old, now in self.context.current.items() if now == row.person]:
             if was in self.persons and not any(old.person == was for old, _, _ in pairs):
                 pairs.append((self.persons[was], row, True))

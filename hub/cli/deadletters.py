@@ -44,6 +44,8 @@ UNIT_UNKNOWN: Final = "SE0000000000-UNKNOWN"
 """A record that cannot be read names no unit; the access log needs one."""
 ROWS_MAX: Final = 1_000
 PREFIX_CHARS_MIN: Final = 4
+OF_LEDGER: Final = frozenset({"conflict", "not_allowed", "not_a_recipient", "unknown_document"})
+"""The classes that are, or may be, of what the ledger knows; the others are of the record alone."""
 CAUSE_CHARS_SHOWN: Final = 80
 _COLUMNS: Final = 'letter, at, topic, partition, "offset", class, cause, state'
 Answer = TypeVar("Answer")
@@ -211,9 +213,14 @@ def replay(screen: Screen, directory: Path, choice: Choice, *, dry_run: bool) ->
 
 
 def would(reader: Decoder, letter: Letter, key: bytes | None, headers: list[tuple[str, bytes | None]], value: bytes) -> str:
-    """What a worker would make of it today, as far as the record and the settings tell: `taken in`, or refused again and why."""
+    """What a worker would make of it today, as far as the record and the settings tell: `taken in`, or refused again and why.
+
+    What was refused by what the ledger knew then depends on what it knows now: a dry run asks no ledger, and says so.
+    """
     refused = [item for item in reader.decode(letter.topic, [_record(letter, key, headers, value)]) if isinstance(item, Refused)]
-    return f"refused again: {refused[0].kind}: {refused[0].cause}" if refused else "taken in"
+    if refused:
+        return f"refused again: {refused[0].kind}: {refused[0].cause}"
+    return f"judged anew by what the ledger knows now: it was {letter.of_class}" if letter.of_class in OF_LEDGER else "taken in"
 
 
 async def _again(settings: Settings, pool: Pool[Any], out: AIOKafkaProducer, reader: Decoder, letter: Letter) -> None:

@@ -111,7 +111,8 @@ def _decision(number: int, decided: Decided, lang: Language) -> Iterator[str]:
         to=to, trigger=word(words.TRIGGERS, event["trigger"], lang),
     )  # fmt: skip
     if event.get("reason"):
-        yield "   " + phrase("reason", lang, reason=word(words.REASONS, event["reason"], lang), code=event["reason"])
+        reasons = words.ROOM_REASONS if event["subject"] == "room" else words.REASONS
+        yield "   " + phrase("reason", lang, reason=word(reasons, event["reason"], lang), code=event["reason"])
     for step in event["trace"]:
         yield "     " + explain(Step(step["rule"], step["applied"], step["because"], step["facts"]), lang)
     known = person_facts(decided)
@@ -188,7 +189,7 @@ def _deliveries(found: Journey, state: DocumentNow, lang: Language) -> Iterator[
 def _texts(found: Journey, lang: Language) -> list[str]:
     told: list[str] = []
     for one in found.texts:
-        head = phrase("text", lang, kind=one.kind, at=local_text(one.requested_at), **_state(one, lang))
+        head = phrase("text", lang, kind=word(words.TEXTS, one.kind, lang), at=local_text(one.requested_at), **_state(one, lang))
         told += [head, *_carried(one, "", lang)]
     return told
 

@@ -34,6 +34,20 @@ REASONS: Final[Words] = {
     "unknown_outcome": ("the outcome of the delivery is unknown", "leveransens utfall är okänt"),
     "identity_unverified": ("no register has confirmed the person", "folkbokföringen har inte bekräftat personen"),
 }
+ROOM_REASONS: Final[Words] = {
+    "cancelled": ("the visit was cancelled", "besöket är avbokat"),
+    "withdrawn": ("no booking has a video room here any more", "ingen bokning har videorum här längre"),
+    "till_registered": ("registered at the till before the room was opened", "kassaregistrerat innan rummet öppnades"),
+    "ended": ("its time is over", "tiden är ute"),
+    "crowded": ("more bookings than a room takes people", "fler bokningar än rummet rymmer"),
+}
+TEXTS: Final[Words] = {
+    "document": ("a new document", "nytt dokument"),
+    "booking": ("a new booking", "ny bokning"),
+    "reminder": ("a reminder", "påminnelse"),
+    "invitation": ("an invitation", "inbjudan"),
+    "chat": ("a chat message", "chattmeddelande"),
+}
 TRIGGERS: Final[Words] = {
     "arrival": ("it arrived", "det kom in"),
     "deadline": ("its time had come", "tiden var inne"),

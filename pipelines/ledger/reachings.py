@@ -17,8 +17,8 @@ from uuid import UUID
 
 from asyncpg import Pool
 
-from pipelines.ledger import Connection, facts, locks
-from pipelines.rules import mailboxes
+from pipelines.ledger import Connection, facts, locks, lookups
+from pipelines.rules import identity, mailboxes
 from schemas.policy import Limits
 
 CHANNEL: Final = "reachings"
@@ -82,7 +82,9 @@ async def want(connection: Connection, people: Collection[UUID], traces: Mapping
 async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limit: int) -> list[Reaching]:
     """Due questions, each handed to one caller; one that is not answered comes due again.
 
-    Whom the rules forbid to ask is not asked: what is known serves. Of whom no document is for, the row goes: it is not kept without need.
+    Whom the rules forbid to ask is not asked: what is known serves. Where only the register's facts are too old (P8) the register is
+    asked, and the question to the operators comes due again after it. Of whom no document is for, the row goes: it is not kept without
+    need.
     """
     async with pool.acquire() as connection, connection.transaction():
         due = {row[0]: row[1] for row in await connection.fetch(_DUE, now, limit)}
@@ -97,7 +99,15 @@ async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limi
         if idle := [person for person, for_it in due.items() if not for_it]:
             await connection.execute(_IDLE, idle, now, facts.SILENCE)
             await connection.execute("DELETE FROM reachings WHERE person = ANY($1) AND due_at <= $2", idle, now)
-        if barred := [person for person, for_it in due.items() if for_it and person not in fit]:
+        barred = [person for person, for_it in due.items() if for_it and person not in fit]
+        if stale := [p for p in barred if p in people and identity.register_state(people[p], now, limits) == "stale"]:
+            await lookups.want(connection, stale, now)
+            waiting = await connection.fetch(
+                "UPDATE reachings SET due_at = $2 WHERE person = ANY($1) AND wanted_at IS NULL RETURNING person",
+                stale, now + ANSWER_WITHIN,
+            )  # fmt: skip
+            barred = [person for person in barred if person not in {row[0] for row in waiting}]
+        if barred:
             await connection.execute(
                 "UPDATE reachings SET wanted_at = NULL, due_at = NULL, silent_at = $2 WHERE person = ANY($1)", barred, now
             )

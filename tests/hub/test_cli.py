@@ -22,7 +22,9 @@ from hub.cli.running import find, remember, settings_of
 from hub.cli.screen import Screen
 from hub.cli.up import addresses, settings_for
 from pipelines.reconcile import Account, Difference, Unknown
+from pipelines.rules import room
 from pipelines.rules.model import Outcome, Reason, Trigger
+from schemas.outbound import NotificationRequested
 from tests.hub.cli_support import Cli, make_dir
 
 STATUS = {
@@ -225,8 +227,14 @@ def test_a_span_is_told_in_two_units(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("table", "codes"),
-    [(words.REASONS, get_args(Reason)), (words.TRIGGERS, get_args(Trigger)), (words.OUTCOMES, get_args(Outcome))],
-    ids=["reasons", "triggers", "outcomes"],
+    [
+        (words.REASONS, get_args(Reason)),
+        (words.ROOM_REASONS, (room.CANCELLED, room.WITHDRAWN, room.TILL, room.ENDED, room.CROWDED)),
+        (words.TEXTS, get_args(NotificationRequested.model_fields["kind"].annotation)),
+        (words.TRIGGERS, get_args(Trigger)),
+        (words.OUTCOMES, get_args(Outcome)),
+    ],
+    ids=["reasons", "room reasons", "texts", "triggers", "outcomes"],
 )
 def test_every_code_has_words_in_both_languages(table: words.Words, codes: tuple[str, ...]) -> None:
     assert set(table) == set(codes)

@@ -237,7 +237,10 @@ def test_what_cannot_be_logged_is_not_shown(letters: Cli, monkeypatch: pytest.Mo
 def test_a_dry_run_says_what_would_come_of_it_and_changes_nothing(letters: Cli, since: Any) -> None:
     found = letters.json("dead-letters", "replay", "--dry-run")
     would = {one["class"]: one["would"] for one in found["items"]}
-    assert would == {"not_allowed": "refused again: not_allowed: /unit: is not a unit of takecare", "unknown_document": "taken in"}
+    assert would == {
+        "not_allowed": "refused again: not_allowed: /unit: is not a unit of takecare",
+        "unknown_document": "judged anew by what the ledger knows now: it was unknown_document",
+    }
     assert len(_ids(letters)) == 2 and since("receipts.v1") == since("ehr.letters.v1") == []
 
 

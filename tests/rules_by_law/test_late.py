@@ -133,6 +133,24 @@ async def test_it_is_urgent_whatever_its_reason(hub: LawDesk, person_more: dict[
     assert entry["urgent"] is True
 
 
+@pytest.mark.parametrize(("visit", "urgent"), LEAD)
+async def test_a_booking_that_its_kallelse_overtook_makes_the_entry_urgent(hub: LawDesk, visit: datetime, urgent: bool) -> None:
+    """R14, R15: topics have no common order, and the visit was that near when the entry was made."""
+    await hub.take(person(ADULT))
+    (first,) = of(await hub.take(kallelse(ADULT, booking_id="b1")), "print.entered.v1")
+    last = (of(await hub.take(booking(ADULT, start=visit)), "print.entered.v1") or [first])[-1]
+    assert (first["urgent"], last["entry_id"], last["urgent"]) == (False, first["entry_id"], urgent)
+
+
+async def test_time_alone_makes_no_entry_urgent(hub: LawDesk) -> None:
+    """R14: what counts is how near the visit was when the entry was made."""
+    await hub.take(person(ADULT))
+    await hub.take(kallelse(ADULT, booking_id="b1"), booking(ADULT, start=START + timedelta(days=30)))
+    said = await hub.wait(days=28)
+    said += await hub.take(booking(ADULT, start=START + timedelta(days=30), version=2, comment="Ta med ID"))
+    assert [one["urgent"] for one in of(said, "print.entered.v1")] == []
+
+
 async def test_a_kallelse_in_the_app_is_urgent_when_its_reader_becomes_protected(hub: LawDesk) -> None:
     """R14, R15: as long as the visit is known (B1 keeps nothing of a protected person's later ones)."""
     await hub.take(person(ADULT), account(ADULT), booking(ADULT, start=START + timedelta(days=1)), kallelse(ADULT, booking_id="b1"))

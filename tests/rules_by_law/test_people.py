@@ -147,6 +147,22 @@ async def test_the_chain_may_be_told_in_the_other_order(hub: LawDesk) -> None:
     assert [one["patient"] for one in of(said, "document.delivered.v1")] == [FATHER]
 
 
+@pytest.mark.parametrize("known_before", [False, True])
+async def test_a_number_that_the_register_links_to_the_current_one_is_that_person(hub: LawDesk, known_before: bool) -> None:
+    """P4: `linked` of one whom nothing replaces are their old numbers; nobody need publish those once more with `replaced_by`."""
+    await hub.take(*([person(OTHER)] if known_before else []), person(ADULT, linked=[OTHER], as_of=START + MINUTE))
+    await hub.take(account(OTHER, as_of=START + MINUTE))
+    said = await hub.take(letter(OTHER, "old"), letter(ADULT, "new"))
+    assert {one["document_id"]: one["patient"] for one in of(said, "document.delivered.v1")} == {"old": ADULT, "new": ADULT}
+
+
+async def test_numbers_that_link_each_other_are_one_person(hub: LawDesk) -> None:
+    """P4: whoever was told of first is the current one; garbage from a register is no loop of ours."""
+    await hub.take(person(ADULT, linked=[OTHER]), person(OTHER, linked=[ADULT]), account(ADULT))
+    said = await hub.take(letter(OTHER, "old"), letter(ADULT, "new"))
+    assert {one["document_id"]: one["patient"] for one in of(said, "document.delivered.v1")} == {"old": ADULT, "new": ADULT}
+
+
 async def test_numbers_that_replace_each_other_stop_nobody(hub: LawDesk) -> None:
     """P4: garbage from a register is no loop of ours."""
     await hub.take(person(ADULT, replaced_by=OTHER), person(OTHER, replaced_by=ADULT))

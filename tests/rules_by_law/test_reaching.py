@@ -154,6 +154,21 @@ async def test_while_a_letter_waits_the_operators_are_asked_again(hub: LawDesk) 
     assert await asked(hub) == []
 
 
+async def test_they_are_asked_again_on_the_second_day_too(hub: LawDesk) -> None:
+    """R10, P8: the register's facts are a day old by then, so the register is asked first; then the operators."""
+    await hub.take(person(ADULT))
+    await hub.take(letter(ADULT))
+    for _ in range(5):
+        (one,) = await asked(hub)
+        await tell(hub, one, NONE)
+        await hub.wait(hours=6)
+    assert await asked(hub) == [], "nobody is asked about whom the register has not confirmed lately"
+    await hub.wait(seconds=31)
+    assert hub.lookups == [ADULT]
+    (again,) = await asked(hub)
+    assert len(of(await tell(hub, again, NONE | {"kivra": True}), "delivery.requested.v1")) == 1
+
+
 @pytest.mark.parametrize(("age_h", "asks"), [(1, 0), (23, 0), (25, 1)])
 async def test_facts_of_the_last_24_hours_serve_whoever_told_them(hub: LawDesk, age_h: int, asks: int) -> None:
     await hub.take(person(ADULT), mailbox(ADULT, as_of=START - age_h * HOUR))
