@@ -7,7 +7,7 @@ an error; answers are CDATA without a namespace; times have twelve digits, but a
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import uuid4
 
 from aiohttp import web
@@ -33,16 +33,17 @@ _LIMITS: Final = xml.Limits(body_bytes_max=64 * 1024, depth_max=16)
 
 
 class _Named(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     id: Id
     name: Name
 
 
 class Planted(BaseModel):
-    """`POST /takecare/bookings`: a booking as the EHR has it; `cancelled` takes it away."""
+    """`POST /takecare/bookings`: a booking as the EHR has it, also in the shape of `booking.changed.v1`, whose other fields GetBookings
+    does not know; `cancelled`, or that event's status, takes it away."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     booking_id: Id = Field(default_factory=lambda: str(uuid4()).upper())
     patient: PersonId
@@ -54,6 +55,11 @@ class Planted(BaseModel):
     resource: _Named = _Named(id="1", name="Resurs")
     reason: str = Field(default="", max_length=300)
     cancelled: bool = False
+    status: Literal["booked", "rebooked", "cancelled", "arrived"] = "booked"
+
+    @property
+    def is_gone(self) -> bool:
+        return self.cancelled or self.status == "cancelled"
 
 
 class Ehr:
@@ -64,7 +70,7 @@ class Ehr:
 
     def plant(self, booking: Planted) -> None:
         self._bookings.pop(booking.booking_id, None)
-        if not booking.cancelled:
+        if not booking.is_gone:
             self._bookings[booking.booking_id] = booking
             if len(self._bookings) > BOOKINGS_MAX:
                 self._bookings.popitem(last=False)

@@ -19,6 +19,7 @@ from connectors.takecare_exchange.wire import Account, Booked, decode, encode
 from schemas.cloudevents import decode_record
 from schemas.errors import PeerFailure, Rejected, Unavailable, Uncertain
 from schemas.events import BookingChanged, decode_as
+from schemas.samples import SAMPLES
 from tests.connectors.contract.takecare_exchange_case import ACCOUNT, AT, PATIENT, UNIT, golden
 from tests.connectors.sandbox_support import ADULT, KEYS, PARENT, Running, running
 
@@ -167,6 +168,14 @@ async def refreshed(sandbox: Running, ledger: Ledger, patient: str | None = ADUL
         done = await Refresher(asks, ledger, publish, KEYS, lambda: AT, polled).refresh(patient, UNIT)
     assert done.published == len(sent)
     return [orjson.loads(each.value) for each in sent]
+
+
+async def test_a_booking_can_be_planted_as_the_event_of_it_and_taken_away_by_its_status(sandbox: Running) -> None:
+    event = SAMPLES["booking.changed.v1"]
+    for status, expected in (("booked", 1), ("cancelled", 0)):
+        await plant(sandbox, **{**event, "status": status, "start": "2026-12-09T10:15:00+01:00"})
+        async with client(sandbox) as asks:
+            assert len(await asks.bookings(event["patient"], event["unit"])) == expected
 
 
 async def test_a_missing_booking_is_fetched(sandbox: Running) -> None:
