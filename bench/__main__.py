@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import uvloop
 
@@ -24,6 +25,7 @@ from bench.sides import BARE, HUB, STREAMS
 PARTS: Final = (
     "rules", "rendering", "throughput", "replay", "latency", "deadlines", "retention", "deliveries", "gateway", "startup", "video",
 )  # fmt: skip
+Work: TypeAlias = Callable[[], Awaitable[None]]
 PAGE: Final = Path(__file__).parent.parent / "docs" / "bench.md"
 BEGIN: Final = "<!-- figures: written by `make bench` -->"
 END: Final = "<!-- end of figures -->"
@@ -56,33 +58,43 @@ SHORT: Final = Sizes(
 
 
 async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> Report:
+    """Run parts. One that does not finish says so in the report, and the others go on."""
     report = Report()
-    if "rules" in parts:
-        rules.run(report, sizes.batches)
-    if "rendering" in parts:
-        rendering.run(report, sizes.letters)
-    if "startup" in parts:
-        startup.run(report)
-    if "video" in parts:
-        await video.run(report, sizes.video_s, sizes.video_pps, sizes.visits, beside=sizes.janus)
-    if set(parts) - {"rules", "rendering", "startup", "video"}:
+    alone: dict[str, Work] = {
+        "rules": lambda: _at_once(rules.run, report, sizes.batches),
+        "rendering": lambda: _at_once(rendering.run, report, sizes.letters),
+        "startup": lambda: _at_once(startup.run, report),
+        "video": lambda: video.run(report, sizes.video_s, sizes.video_pps, sizes.visits, beside=sizes.janus),
+    }
+    for name in (name for name in alone if name in parts):
+        await _attempt(report, name, alone[name])
+    if set(parts) - set(alone):
         told("starting Kafka and PostgreSQL")
         async with ground(sizes.residents) as made:
-            if "throughput" in parts:
-                await throughput.run(made, report, sizes.documents, sizes.rounds, sides, sizes.worker_counts)
-            if "replay" in parts:
-                await throughput.replay(made, report, sizes.documents)
-            if "latency" in parts:
-                await throughput.latency(made, report, 500, sizes.latency_s)
-            if "deadlines" in parts:
-                await deadlines.run(made, report, sizes.due, sizes.spread_s)
-            if "retention" in parts:
-                await keeping.run(made, report, sizes.old, 500, sizes.latency_s)
-            if "deliveries" in parts:
-                await deliveries.run(made, report, sizes.delivered)
-            if "gateway" in parts:
-                await gateway.run(made, report, sizes.taken)
+            on_servers: dict[str, Work] = {
+                "throughput": lambda: throughput.run(made, report, sizes.documents, sizes.rounds, sides, sizes.worker_counts),
+                "replay": lambda: throughput.replay(made, report, sizes.documents),
+                "latency": lambda: throughput.latency(made, report, 500, sizes.latency_s),
+                "deadlines": lambda: deadlines.run(made, report, sizes.due, sizes.spread_s),
+                "retention": lambda: keeping.run(made, report, sizes.old, 500, sizes.latency_s),
+                "deliveries": lambda: deliveries.run(made, report, sizes.delivered),
+                "gateway": lambda: gateway.run(made, report, sizes.taken),
+            }
+            for name in (name for name in on_servers if name in parts):
+                await _attempt(report, name, on_servers[name])
     return report
+
+
+async def _at_once(work: Callable[..., None], *arguments: object) -> None:
+    work(*arguments)
+
+
+async def _attempt(report: Report, name: str, work: Work) -> None:
+    try:
+        await work()
+    except (RuntimeError, OSError, TimeoutError) as error:
+        report.failed.append(name)
+        told(f"{name} did not finish: {error}")
 
 
 def keep(report: Report, text: str) -> None:
@@ -122,7 +134,7 @@ def main() -> int:
         (options.out / "bench-figures.md").write_text(text)
     elif not options.parts and not options.short:
         keep(report, text)
-    return 0
+    return 1 if report.failed else 0
 
 
 if __name__ == "__main__":

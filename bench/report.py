@@ -43,6 +43,8 @@ class Report:
 
     parts: list[Part] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=lambda: machine())
+    failed: list[str] = field(default_factory=list)
+    """Parts that did not finish."""
 
     def part(self, name: str) -> Part:
         made = Part(name)
@@ -50,7 +52,11 @@ class Report:
         return made
 
     def json(self) -> bytes:
-        found = {"machine": self.machine, "parts": [{name: getattr(part, name) for name in Part.__slots__} for part in self.parts]}
+        found = {
+            "machine": self.machine,
+            "failed": self.failed,
+            "parts": [{name: getattr(part, name) for name in Part.__slots__} for part in self.parts],
+        }
         return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
     def markdown(self) -> str:
@@ -65,6 +71,8 @@ class Report:
                 lines += ["", f"**{part.name}**", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
                 lines += [f"| {' | '.join(_text(row.get(name)) for name in names)} |" for row in part.rows]
             lines += [f"\n{note}" for note in part.notes]
+        if self.failed:
+            lines += ["", f"Did not finish: {', '.join(self.failed)}."]
         about = ", ".join(f"{name} {value}" for name, value in self.machine.items())
         return f"Machine: {about}.\n\n" + "\n".join(lines) + "\n"
 

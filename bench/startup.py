@@ -1,4 +1,4 @@
-"""From `hub up` to ready, with the JARs and the JVM's cache in place, as a second `make run` finds them."""
+"""From `hub up` to ready, with the JARs and the JVM's cache in place: in a new directory, and again in it, as a second `make run` does."""
 
 from __future__ import annotations
 
@@ -23,28 +23,34 @@ READY_S_MAX: Final = 120.0
 
 def run(report: Report) -> None:
     part = report.part("startup")
-    took = [_once() for _ in range(TIMES)]
-    part.figure("`hub up` to ready, a new directory", median(took), "s", target="<= 5")
+    first, second = zip(*(_twice() for _ in range(TIMES)), strict=True)
+    part.figure("`hub up` to ready, a new directory", median(first), "s")
+    part.figure("`hub up` to ready, the second time", median(second), "s", target="<= 5")
 
 
-def _once() -> float:
-    hub = str(Path(sys.executable).with_name("hub"))
+def _twice() -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
         base = str(free_block())
-        log = directory / "up.log"
-        began = time.perf_counter()
-        with log.open("wb") as output:
-            up = spawn([hub, "up", "--no-sample", "--port-base", base, "--dir", str(directory / "var")], output=output, cwd=ROOT)
-        try:
-            while not _is_ready(hub, directory / "var"):
-                if up.poll() is not None or time.perf_counter() - began > READY_S_MAX:
-                    raise RuntimeError(f"the hub did not come up: {log.read_text(errors='replace')[-2000:]}")
-            return time.perf_counter() - began
-        finally:
-            up.terminate()
-            up.wait()
+        return _once(directory, base), _once(directory, base)
+
+
+def _once(directory: Path, base: str) -> float:
+    hub = str(Path(sys.executable).with_name("hub"))
+    log = directory / "up.log"
+    began = time.perf_counter()
+    with log.open("wb") as output:
+        up = spawn([hub, "up", "--no-sample", "--port-base", base, "--dir", str(directory / "var")], output=output, cwd=ROOT)
+    try:
+        while not _is_ready(hub, directory / "var"):
+            if up.poll() is not None or time.perf_counter() - began > READY_S_MAX:
+                raise RuntimeError(f"the hub did not come up: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.1)
+        return time.perf_counter() - began
+    finally:
+        up.terminate()
+        up.wait()
 
 
 def _is_ready(hub: str, directory: Path) -> bool:
