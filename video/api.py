@@ -32,6 +32,7 @@ from video.today import listed, of_all, today, told
 
 APP: Final = "app"
 CHAT_MINUTES: Final = 30
+BOOKED_KINDS: Final = ("single", "group")
 """V10: from sending."""
 AHEAD_MAX: Final = timedelta(days=400)
 LENGTH_MINUTES_MAX: Final = 12 * 60
@@ -206,8 +207,7 @@ class RoomsDoor:
         if person is not None and person.place == "removed":
             fail("not-found")
         await self._keeping.recalled(room.room_id)
-        lines = view.history(self._desk.meetings[room.room_id])
-        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in lines]})
+        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in await self._lines(room)]})
 
     async def _patient_of(self, request: web.Request, never: frozenset[str]) -> tuple[Room, Patient]:
         """Whom the app asks for, if they are a patient of the room, by the ledger's word. Not in these states of a room."""
@@ -222,7 +222,7 @@ class RoomsDoor:
         if caller.reader is not None and caller.reader != patient.partition:
             fail("not-allowed")
         try:
-            booked = {each.key: each for each in await self._people.booked(room.room_id)} if room.kind in ("single", "group") else {}
+            booked = {each.key: each for each in await self._people.booked(room.room_id)} if room.kind in BOOKED_KINDS else {}
         except (OSError, TimeoutError):
             fail("unavailable", "The ledger cannot be reached")
         mine = booked.get(patient.key)
@@ -237,8 +237,20 @@ class RoomsDoor:
         if meeting.room.state == "void":
             fail("conflict", "The room is not valid any more")
         await self._keeping.recalled(room_id)
+        lines = await self._lines(meeting.room)
         self._log("video.chat_read", meeting.room, staff, self._now())
-        return as_json({"lines": view.history(self._desk.meetings[room_id])})
+        return as_json({"lines": lines})
+
+    async def _lines(self, room: Room) -> list[dict[str, Any]]:
+        """The chat; of patients of a booked room only those are named who may be now (P1, P10), by the ledger's word."""
+        lines = view.history(self._desk.meetings[room.room_id])
+        if room.kind not in BOOKED_KINDS:
+            return lines
+        try:
+            named = {self.pid_of(room, each) for each in await self._people.booked(room.room_id)}
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        return [{**line, "name": line["name"] if line["role"] != "patient" or line["pid"] in named else ""} for line in lines]
 
     async def write(self, request: web.Request) -> web.Response:
         """V14: staff also afterwards, if they took part."""

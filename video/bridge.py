@@ -74,7 +74,9 @@ class Bridge:
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
         codes = OneTimeCodes(derived(ports.secret, "one-time"))
         login = Login(ports.issuer, ports.client_id, ports.client_secret, f"{site.url}/oidc/callback", self.tokens, bearers)
-        self.passing = Passing(ports.team, ports.secret, self.tokens, lambda code: self.pages.room_of_code(code), ports.meter)
+        self.passing = Passing(
+            ports.team, ports.secret, self.tokens, lambda code: self.pages.room_of_code(code), self.desk.meetings.__contains__, ports.meter
+        )  # fmt: skip
         self.rooms = RoomsDoor(
             self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
             self.passing, self.keeping,
@@ -98,8 +100,8 @@ class Bridge:
         tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.keeping.run())]
         try:
             yield tasks
-            await self.keeping.drained(KEEP_S_MAX)
         finally:
+            await self.keeping.drained(KEEP_S_MAX)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, self.keeping.close(), return_exceptions=True)
@@ -122,6 +124,7 @@ class Bridge:
         while True:
             await asyncio.sleep(TICK_S)
             self.desk.tick()
+            self.keeping.forget()
             now = self._ports.now()
             for meeting in list(self.desk.meetings.values()):
                 room = meeting.room

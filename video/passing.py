@@ -40,16 +40,21 @@ _NOT_PASSED: Final = frozenset(
 """RFC 9110 section 7.6.1, and what is about this connection's body."""
 _OF_THE_HANDSHAKE: Final = "sec-websocket-"
 _PAGE: Final = "/meet/{room}"
-"""The page itself is the same from every bridge: it is there also while the room's own is away, and tries again by itself."""
+"""The page itself is the same from every bridge that has heard of the room: it is there also while the room's own is away, and tries
+again by itself. Of a room that was made a moment ago only its own bridge may have heard."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Passing:
-    """`middleware` for the application, `gather` for lists. `room_of_code` knows the room of a guest's meeting code."""
+    """`middleware` for the application, `gather` for lists. `room_of_code` knows the room of a guest's meeting code; `knows` whether this
+    bridge has heard of a room, if not as its own."""
 
-    def __init__(self, team: Team, secret: bytes, tokens: JoinTokens, room_of_code: Callable[[str], str | None], meter: Meter) -> None:
-        self._team, self._tokens, self._room_of_code, self._meter = team, tokens, room_of_code, meter
+    def __init__(
+        self, team: Team, secret: bytes, tokens: JoinTokens, room_of_code: Callable[[str], str | None], knows: Callable[[str], bool],
+        meter: Meter,
+    ) -> None:  # fmt: skip
+        self._team, self._tokens, self._room_of_code, self._knows, self._meter = team, tokens, room_of_code, knows, meter
         self._proof = derived(secret, "bridges").hex()
         self._session: aiohttp.ClientSession | None = None
         self._lines: set[web.WebSocketResponse] = set()
@@ -92,7 +97,7 @@ class Passing:
 
     def is_peer(self, request: web.Request) -> bool:
         """Whether a request comes from another bridge."""
-        return hmac.compare_digest(request.headers.get(HOP, "").encode(), self._proof.encode())
+        return hmac.compare_digest(request.headers.get(HOP, "").encode(errors="surrogateescape"), self._proof.encode())
 
     async def gather(self, path: str, query: dict[str, str]) -> list[object]:
         """What the other bridges answer, as JSON; a bridge that is away is left out."""
@@ -118,7 +123,8 @@ class Passing:
         route = request.match_info.route.resource
         path = route.canonical if route is not None else ""
         if "room" in request.match_info:
-            return None if path == _PAGE and request.method == "GET" else request.match_info["room"]
+            room = request.match_info["room"]
+            return None if path == _PAGE and request.method == "GET" and self._knows(room) else room
         if path == "/ws":
             return self._tokens.room_of(request.query.get("token", ""), "socket")
         if path == "/m/{code}/login":

@@ -144,6 +144,12 @@ class Keeping:
         if room_id not in self._recalled:
             self._desk.number_from(room_id, time.time_ns() // 1_000_000)
 
+    def forget(self) -> None:
+        """Of rooms whose retention is over nothing stays."""
+        for gone in {*self.subjects, *self._recalled} - self._desk.meetings.keys():
+            self.subjects.pop(gone, None)
+            self._recalled.discard(gone)
+
     async def close(self) -> None:
         for task in self._recalling.values():
             task.cancel()
@@ -156,6 +162,7 @@ class Keeping:
             except (OSError, TimeoutError):
                 await asyncio.sleep(RETRY_S)
                 continue
+            self._desk.number_from(room_id, max((number for number, _ in found), default=0))  # also of a box that does not open
             self._desk.remember(room_id, self._lines(room_id, found))
             self._recalled.add(room_id)
             break

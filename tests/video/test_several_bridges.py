@@ -11,6 +11,7 @@ from yarl import URL
 
 from tests.video.bridge_support import PAT, UNIT, Client, World, worlds
 from tests.video.test_http import browser
+from tests.video.test_texts import cookie
 from video.passing import HOP
 from video.rooms.model import Room
 from video.signalling.messages import MESSAGE_BYTES_MAX
@@ -83,6 +84,23 @@ async def test_a_line_that_is_passed_on_has_the_limits_of_one_that_is_not(team: 
         )
     assert refused.value.status == 403
     await lisa.state(lambda s: any(person["away"] for person in s["people"]))
+
+
+async def test_the_page_of_a_room_that_only_its_own_bridge_has_heard_of_is_there_by_any_door(team: list[World]) -> None:
+    door, _ = team
+    room = door.room(named(1))
+    del door.bridge.desk.meetings[room.room_id]
+    status, page = await door.api("GET", f"/meet/{room.room_id}", **await cookie(door))
+    assert status == 200 and "connect" in page
+
+
+async def test_a_hop_that_proves_nothing_is_refused(team: list[World]) -> None:
+    door, _ = team
+    for proof in ("x", "\xe5"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(door.url.rpartition(":")[2]))
+        writer.write(b"GET /api/rooms HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Hub-Bridge: " + proof.encode("latin-1") + b"\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"403"
+        writer.close()
 
 
 async def test_a_page_that_goes_is_gone_at_the_owner(team: list[World]) -> None:

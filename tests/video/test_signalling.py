@@ -117,6 +117,19 @@ async def test_a_line_that_comes_back_keeps_the_media_and_gets_the_chat_it_misse
     assert (await again.gone())[1] == "elsewhere"
 
 
+async def test_whoever_comes_in_gets_the_whole_chat_also_after_waiting(w: World) -> None:
+    """V14: everyone in the meeting reads all of it."""
+    room = w.room()
+    gun = await w.line("gun", "guest", room, opens_at=room.opens_at)
+    await gun.say("hello")
+    lisa = await w.line("lisa", "staff", room)
+    await lisa.say("hello")
+    await lisa.say("chat", text="Hej")
+    assert not [m for m in gun.heard if m["type"] in ("chat", "history")]
+    await lisa.say("admit", pid="gun")
+    assert [line["text"] for line in (await gun.hears("history"))["lines"]] == ["Hej"]
+
+
 async def test_a_message_that_comes_twice_is_done_once(w: World) -> None:
     lisa, _ = await visit(w)
     for _ in range(2):

@@ -110,6 +110,44 @@ async def test_a_patient_of_the_room_reads_all_of_the_chat_afterwards_and_nobody
         assert (await w.api("POST", ask, "app", {"patient": PAT}))[0] == 404
 
 
+async def test_who_became_protected_is_not_named_in_the_chat_of_a_group_that_goes_on() -> None:
+    """P1, P10: the ledger counts them among the room's patients no more."""
+    async with world() as w:
+        room = w.room(ROOM, PAT, PER, kind="group")
+        await staff(w, room)
+        pids = {}
+        for number in (PAT, PER):
+            _, told = await w.api("POST", f"/api/rooms/{ROOM}/join", "app", {"patient": number})
+            who = w.bridge.tokens.take(told["token"], "ticket")
+            pids[number] = who.pid
+            client = Client(await w.http.ws_connect(f"{w.url}/ws", params={"token": w.bridge.tokens.give(who, "socket")}))
+            client.start()
+            await client.say("hello")
+            await client.say("chat", text=f"Hej från {who.pid}")
+        w.ledger.rooms[ROOM] = [PER]
+        for told in (
+            (await w.api("GET", f"/api/rooms/{ROOM}/chat", "lisa"))[1],
+            (await w.api("POST", f"/api/rooms/{ROOM}/history", "app", {"patient": PER}))[1],
+        ):
+            assert {line["pid"]: line["name"] for line in told["lines"]} == {pids[PAT]: "", pids[PER]: "Per Patientsson"}
+
+
+async def test_where_a_box_does_not_open_new_lines_take_no_number_of_an_old_one() -> None:
+    texts = KeptTexts()
+    async with world(texts=texts) as w:
+        lisa = await staff(w, w.room(ROOM))
+        for text in ("Ett", "Två"):
+            await lisa.say("chat", text=text)
+        await until(lambda: len(texts.boxes) == 2)
+    for name in texts.boxes:
+        texts.boxes[name] = texts.boxes[name][:-1] + b"?"
+    async with world(texts=texts) as w:
+        lisa = await staff(w, w.room(ROOM))
+        await lisa.say("chat", text="Tre")
+        assert (await lisa.hears("chat"))["number"] == 3
+        await until(lambda: len(texts.boxes) == 3)
+
+
 async def test_of_a_room_that_was_withdrawn_no_chat_and_no_name_is_told_to_anybody() -> None:
     """P10: perhaps somebody in it became protected."""
     async with world() as w:

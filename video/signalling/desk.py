@@ -152,8 +152,8 @@ class Desk:
     # --- people ------------------------------------------------------------------------------------------------------------------
 
     def enter(self, who: Pass, line: Wire, *, title: str, resume: bool, last_chat: int) -> None:
-        """A page's `hello`. Raises `Refused`. The state is told on the line, and what chat it missed."""
-        meeting = self._meeting(who.room_id)
+        """A page's `hello`. Raises `Refused`. The state is told on the line, and inside the chat from `last_chat` on."""
+        self._meeting(who.room_id)
         before, self._lines[who.pid] = self._lines.get(who.pid), line
         try:
             effects = self._judge(who.room_id, Knock(who.pid, who.role, who.name, title, who.opens_at))
@@ -169,10 +169,7 @@ class Desk:
             self._phones.setdefault(who.room_id, {})[who.pid] = phone
         self._room_of[who.pid] = who.room_id
         self._shown.pop(who.pid, None)
-        self._perform(who.room_id, effects, resumed=who.pid if resume else None)
-        meeting = self.meetings[who.room_id]
-        if meeting.people[who.pid].place == "inside" and (missed := view.history(meeting, last_chat)):
-            line.tell("history", {"lines": missed})
+        self._perform(who.room_id, effects, resumed=who.pid if resume else None, last_chat=last_chat)
 
     def command(self, command: Any) -> None:
         """A person's command. Raises `Refused`."""
@@ -252,7 +249,7 @@ class Desk:
         self.meetings[room_id] = done.meeting
         return done.effects
 
-    def _perform(self, room_id: str, effects: Sequence[Effect], resumed: str | None = None) -> None:
+    def _perform(self, room_id: str, effects: Sequence[Effect], resumed: str | None = None, last_chat: int = 0) -> None:
         meeting = self.meetings[room_id]
         for effect in effects:
             match effect:
@@ -260,6 +257,8 @@ class Desk:
                     self._publish(Session(meeting.room, effect))
                 case Enter(pid):
                     self._media_up(room_id, meeting.people[pid], keep=pid == resumed)
+                    if lines := view.history(meeting, last_chat):  # V14: all of it, whenever they come in
+                        self._tell(pid, "history", {"lines": lines})
                 case Exit(pid, why):
                     if why != "elsewhere":
                         self._media_down(pid)

@@ -10,7 +10,7 @@ const MUTED = "Vårdpersonalen har stängt av din mikrofon.";
 const AGAIN_MS = 500;
 const devices = new Devices();
 const sends = { audio: true, camera: true, screen: false };
-let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, lastChat = 0, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
+let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
 
 // --- device check ------------------------------------------------------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ function connect() {
   show("wait");
   says("Ansluter …");
   line = new Line(room, {
-    hello: () => ({ resume: Boolean(media?.lives), last_chat: lastChat, video_slots: SLOTS, title: $("title")?.value ?? "" }),
+    hello: () => ({ resume: Boolean(media?.lives), last_chat: 0, video_slots: SLOTS, title: $("title")?.value ?? "" }),
     state: lineState,
     ended: over,
     on: {
@@ -347,9 +347,11 @@ function details(title, ...content) {
 $("details-close").onclick = () => $("details").close();
 
 function lineSaid(said, old = false) {
-  if (said.number <= lastChat) return;
-  lastChat = said.number;
-  $("lines").append(element("li", { class: said.pid === me ? "mine" : "" }, element("b", {}, `${said.name} `), element("time", { datetime: said.at }, clock(said.at)), element("p", {}, said.text)));
+  const lines = [...$("lines").children];
+  if (lines.some((line) => Number(line.dataset.number) === said.number)) return;
+  const after = lines.findLast((line) => Number(line.dataset.number) < said.number); // what an earlier bridge kept may come late
+  const line = element("li", { "data-number": said.number, class: said.pid === me ? "mine" : "" }, element("b", {}, `${said.name} `), element("time", { datetime: said.at }, clock(said.at)), element("p", {}, said.text));
+  after ? after.after(line) : $("lines").prepend(line);
   $("lines").lastChild.scrollIntoView({ block: "nearest" });
   if (panel !== "chat" && !old && said.pid !== me) { unread += 1; $("unread").textContent = unread; says(`Nytt meddelande från ${said.name}.`); }
 }
