@@ -86,38 +86,48 @@ async def take(pool: Pool[Any], sender: str, limits: Limits, now: datetime, limi
     asked, and the question to the operators comes due again after it. Of whom no document is for, the row goes: it is not kept without
     need.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        due = {row[0]: row[1] for row in await connection.fetch(_DUE, now, limit)}
-        if not due:
-            return []
-        people = await facts.load(connection, due, sender, now)
-        fit = {
-            person: people[person].pid
-            for person, for_it in due.items()
-            if for_it and person in people and mailboxes.may_ask(people[person], now, limits)
-        }
-        if idle := [person for person, for_it in due.items() if not for_it]:
-            await connection.execute(_IDLE, idle, now, facts.SILENCE)
-            await connection.execute("DELETE FROM reachings WHERE person = ANY($1) AND due_at <= $2", idle, now)
-        barred = [person for person, for_it in due.items() if for_it and person not in fit]
-        if stale := [p for p in barred if p in people and identity.register_state(people[p], now, limits) == "stale"]:
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            asked, stale = await _take(connection, sender, limits, now, limit)
+        if stale:
+            # After the commit: workers write look-ups before questions, and would meet these rows the other way round. What a crash
+            # leaves out here comes due again.
             await lookups.want(connection, stale, now)
-            waiting = await connection.fetch(
-                "UPDATE reachings SET due_at = $2 WHERE person = ANY($1) AND wanted_at IS NULL RETURNING person",
-                stale, now + ANSWER_WITHIN,
-            )  # fmt: skip
-            barred = [person for person in barred if person not in {row[0] for row in waiting}]
-        if barred:
-            await connection.execute(
-                "UPDATE reachings SET wanted_at = NULL, due_at = NULL, silent_at = $2 WHERE person = ANY($1)", barred, now
-            )
-        asked_at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as events write it: an answer must not look older
-        await connection.execute(
-            "UPDATE reachings SET asked_at = $2, attempts = attempts + 1, due_at = $2::timestamptz + $3::interval, operators = '{}'"
-            " WHERE person = ANY($1)",
-            list(fit), asked_at, ANSWER_WITHIN,
+    return asked
+
+
+async def _take(connection: Connection, sender: str, limits: Limits, now: datetime, limit: int) -> tuple[list[Reaching], list[UUID]]:
+    """What to ask now, and of whom the register's facts are too old."""
+    due = {row[0]: row[1] for row in await connection.fetch(_DUE, now, limit)}
+    if not due:
+        return [], []
+    people = await facts.load(connection, due, sender, now)
+    fit = {
+        person: people[person].pid
+        for person, for_it in due.items()
+        if for_it and person in people and mailboxes.may_ask(people[person], now, limits)
+    }
+    if idle := [person for person, for_it in due.items() if not for_it]:
+        await connection.execute(_IDLE, idle, now, facts.SILENCE)
+        await connection.execute("DELETE FROM reachings WHERE person = ANY($1) AND due_at <= $2", idle, now)
+    barred = [person for person, for_it in due.items() if for_it and person not in fit]
+    if stale := [p for p in barred if p in people and identity.register_state(people[p], now, limits) == "stale"]:
+        waiting = await connection.fetch(
+            "UPDATE reachings SET due_at = $2 WHERE person = ANY($1) AND wanted_at IS NULL RETURNING person",
+            stale, now + ANSWER_WITHIN,
         )  # fmt: skip
-        return [Reaching(person, pid, asked_at) for person, pid in fit.items()]
+        barred = [person for person in barred if person not in {row[0] for row in waiting}]
+    if barred:
+        await connection.execute(
+            "UPDATE reachings SET wanted_at = NULL, due_at = NULL, silent_at = $2 WHERE person = ANY($1)", barred, now
+        )
+    asked_at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as events write it: an answer must not look older
+    await connection.execute(
+        "UPDATE reachings SET asked_at = $2, attempts = attempts + 1, due_at = $2::timestamptz + $3::interval, operators = '{}'"
+        " WHERE person = ANY($1)",
+        list(fit), asked_at, ANSWER_WITHIN,
+    )  # fmt: skip
+    return [Reaching(person, pid, asked_at) for person, pid in fit.items()], stale
 
 
 async def heard(pool: Pool[Any], person: UUID, asked_at: datetime, operators: Collection[int], *, complete: bool) -> None:
