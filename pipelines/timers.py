@@ -18,7 +18,7 @@ from pipelines.ledger import deadlines
 from pipelines.points import reach
 from pipelines.work import Work
 
-SLEEP_S_MAX: Final = 0.04
+SLEEP_S_MAX: Final = 0.1
 SLEEP_S_MIN: Final = 0.002
 DELIVERIES_MAX: Final = 8
 
@@ -52,15 +52,19 @@ class Timers:
                 open_.discard(sent)
                 sent.result()
             if committed.done == 0:
-                await self._sleep()
+                await self._until_due()
         for sent in open_:
             await sent
 
-    async def _sleep(self) -> None:
-        due = await deadlines.next_due(self._pool)
-        wait = SLEEP_S_MAX if due is None else min(SLEEP_S_MAX, max(SLEEP_S_MIN, (due - self._now()).total_seconds()))
-        try:
-            async with asyncio.timeout(wait):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+    async def _until_due(self) -> None:
+        """Until something is due, at one look a turn: an idle hub asks its ledger nothing else."""
+        while not self._stopping.is_set():
+            due = await deadlines.next_due(self._pool)
+            left_s = SLEEP_S_MAX if due is None else (due - self._now()).total_seconds()
+            try:
+                async with asyncio.timeout(min(SLEEP_S_MAX, max(SLEEP_S_MIN, left_s))):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+            if due is not None and left_s <= SLEEP_S_MAX:
+                return
