@@ -96,11 +96,19 @@ class Run:
         self.hub.wait(lambda: self.hub.look().get("idle"), 60)
 
 
+SETTINGS = {
+    "HUB__SAMPLE__DOCUMENTS": "0",
+    "HUB__KAFKA__DURABLE": "false",
+    "HUB__DELIVERY__SMS__QUIET_FROM": "00:00",  # equal ends: no quiet hours, whatever the time of the day
+    "HUB__DELIVERY__SMS__QUIET_UNTIL": "00:00",
+}
+
+
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
     directory = Path(tempfile.mkdtemp(prefix="hub-canary-"))
     directory.chmod(0o755)
-    hub = Hub(directory / "var", free_block(), {"HUB__SAMPLE__DOCUMENTS": "0", "HUB__KAFKA__DURABLE": "false"})
+    hub = Hub(directory / "var", free_block(), SETTINGS)
     made = Run(hub)
     try:
         hub.start()
