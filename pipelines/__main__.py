@@ -35,7 +35,7 @@ from pipelines.ledger.slots import Slot
 from pipelines.points import arm
 from pipelines.timers import Timers
 from pipelines.transport.access import KafkaAccess
-from pipelines.transport.outputs import OutputProducer
+from pipelines.transport.outputs import CONNECTIONS, OutputProducer
 from pipelines.transport.worker import WorkerSettings, end_process, make_app, serve
 from pipelines.work import Work
 from schemas.clock import Clock
@@ -136,7 +136,7 @@ async def _timers(settings: Settings, slot: int) -> None:
     slot_ = Slot(name, end_process)
     await slot_.hold(settings.postgres_dsn())
     async with OutputProducer.connected_to(
-        parts.access, client_id=name, message_bytes_max=PRODUCER_BYTES_MAX
+        parts.access, client_id=name, message_bytes_max=PRODUCER_BYTES_MAX, connections=CONNECTIONS
     ) as producer:
         delivery = Delivery(parts.pool, lambda: producer, name, parts.meter, end_process)
         parts.work.on_put, parts.work.on_rollback = delivery.expect, delivery.unexpect

@@ -66,8 +66,10 @@ class Producer(stock.Producer):
 
     async def on_start(self) -> None:
         await super().on_start()
-        self.outputs = OutputProducer(self._ensure_producer(), message_bytes_max=self.app.conf.hub.message_bytes_max)
-        self.outputs.begin()
+        settings = self.app.conf.hub
+        more = (self._new_producer() for _ in range(settings.output_connections - 1))
+        self.outputs = OutputProducer(self._ensure_producer(), *more, message_bytes_max=settings.message_bytes_max)
+        await self.outputs.begin()
 
     async def on_stop(self) -> None:
         await self.outputs.end()

@@ -7,6 +7,10 @@ one queue a partition here, and one task that moves them: a partition has at mos
 meanwhile goes together into the next. Outputs of one partition leave in the order of the calls, and within a call in
 the order given.
 
+aiokafka has one request under way to a broker, and a broker that flushes what it acknowledges takes a request's
+partitions one after another: with several `connections`, topics are shared out among as many producers, so that these
+waits are beside each other. The order within a topic's partition is the same.
+
 After a failed delivery the producer is finished: its sequence numbers no longer fit what the broker has. Make a new
 one, or a new process. Works without Faust (timers, registers, relay) and under it (`driver.Producer`).
 """
@@ -29,6 +33,8 @@ from pipelines.transport.access import KafkaAccess
 MESSAGE_BYTES_MAX = 1_048_576
 """Kafka's own default (`message.max.bytes` is this and twelve more)."""
 BATCH_BYTES_MAX = 262_144
+CONNECTIONS = 4
+"""Of those who publish all day. What a document leads to is in four topics."""
 _BATCH_OVERHEAD_BYTES = 61
 _PARTITION_CACHE = 16_384
 
@@ -113,8 +119,13 @@ class _Queue:
 class OutputProducer:
     """Publishes outputs. Use as an async context manager, or `start` and `stop`."""
 
-    def __init__(self, producer: AIOKafkaProducer, *, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, *more: AIOKafkaProducer, message_bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> None:
         self._producer = producer
+        self._more = more
+        self._producers: dict[str, AIOKafkaProducer] = {}
+        """By topic, in turns as topics are first met."""
         self._message_bytes_max = message_bytes_max
         self._calls: deque[tuple[_Call, Sequence[Output]]] = deque()
         self._queues: dict[tuple[str, int], _Queue] = {}
@@ -126,17 +137,24 @@ class OutputProducer:
         self._pump: asyncio.Task[None] | None = None
 
     @classmethod
-    def connected_to(cls, access: KafkaAccess, *, client_id: str, message_bytes_max: int = MESSAGE_BYTES_MAX) -> Self:
+    def connected_to(
+        cls, access: KafkaAccess, *, client_id: str, message_bytes_max: int = MESSAGE_BYTES_MAX, connections: int = 1
+    ) -> Self:
         """A producer of its own; `start` connects it. Call inside a running loop."""
         arguments = access.client_arguments() | producer_arguments(client_id, message_bytes_max)
-        return cls(AIOKafkaProducer(**arguments), message_bytes_max=message_bytes_max)
+        return cls(*(AIOKafkaProducer(**arguments) for _ in range(connections)), message_bytes_max=message_bytes_max)
 
     async def start(self) -> None:
         await self._producer.start()
-        self.begin()
+        await self.begin()
 
-    def begin(self) -> None:
-        """Start on a producer that somebody else starts and stops."""
+    async def begin(self) -> None:
+        """Start on a first producer that somebody else starts and stops."""
+        try:
+            await asyncio.gather(*(producer.start() for producer in self._more))
+        except BaseException:
+            await self._close_more()
+            raise
         self._pump = asyncio.create_task(self._run(), name="outputs")
 
     async def stop(self) -> None:
@@ -145,7 +163,7 @@ class OutputProducer:
         await self._producer.stop()
 
     async def end(self) -> None:
-        """Deliver what waits, then stop without closing the producer."""
+        """Deliver what waits, then stop without closing the first producer."""
         while self._open and self._failure is None:
             await asyncio.wait({call.done for call in self._open}, return_when=asyncio.FIRST_COMPLETED)
         if self._pump is not None:
@@ -153,6 +171,11 @@ class OutputProducer:
             await asyncio.wait({self._pump})
         if self._open:
             self._fail(DeliveryFailed("the producer was stopped"))
+        await self._close_more()
+
+    async def _close_more(self) -> None:
+        """Beside each other: with the broker gone each waits for its own batches to expire."""
+        await asyncio.gather(*(producer.stop() for producer in self._more), return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -202,7 +225,9 @@ class OutputProducer:
         for output in outputs:
             topic, key, _, _, partition_key = output
             if topic not in partitions:
-                partitions[topic] = len(await self._producer.partitions_for(topic))
+                every = (self._producer, *self._more)
+                self._producers[topic] = every[len(self._producers) % len(every)]
+                partitions[topic] = len(await self._producers[topic].partitions_for(topic))
             size_bytes = _size_bytes(output)
             if size_bytes > self._message_bytes_max:
                 call.failed(OutputTooLarge(topic, size_bytes, self._message_bytes_max))
@@ -225,7 +250,8 @@ class OutputProducer:
 
     async def _ship(self, queue: _Queue) -> None:
         """One batch of what waits. A record larger than a batch goes alone: a builder always takes its first."""
-        batch = self._producer.create_batch()
+        producer = self._producers[queue.topic]
+        batch = producer.create_batch()
         append = batch.append
         complete: list[_Call] = []
         while queue.waiting:
@@ -241,13 +267,15 @@ class OutputProducer:
                 continue
             break
         batch.close()
-        delivery = await self._producer.send_batch(batch, queue.topic, partition=queue.partition)
+        delivery = await producer.send_batch(batch, queue.topic, partition=queue.partition)
         delivery.add_done_callback(lambda future: self._shipped(queue, complete, future))
 
     def _shipped(self, queue: _Queue, complete: list[_Call], delivery: asyncio.Future[Any]) -> None:
         if delivery.cancelled() or delivery.exception() is not None:
             self._fail(_delivery_failed(queue.topic, None if delivery.cancelled() else delivery.exception()))
             return
+        if self._failure is not None:
+            return  # of another partition: what waits here was told to have failed
         for call in complete:
             call.part_delivered()
         if queue.waiting:

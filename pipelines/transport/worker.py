@@ -23,7 +23,7 @@ from pipelines.transport.access import KafkaAccess
 from pipelines.transport.batches import PartitionLag
 from pipelines.transport.consumer import Consumer
 from pipelines.transport.driver import BatchSchema, BatchStream, NoTables, Producer
-from pipelines.transport.outputs import MESSAGE_BYTES_MAX, OutputProducer
+from pipelines.transport.outputs import CONNECTIONS, MESSAGE_BYTES_MAX, OutputProducer
 
 log = logging.getLogger("hub.transport")
 
@@ -49,6 +49,7 @@ class WorkerSettings:
     """Fetched and not acknowledged; a fetch in flight may overshoot by itself."""
     topic_bytes_max: int = 32 * 1024 * 1024
     message_bytes_max: int = MESSAGE_BYTES_MAX
+    output_connections: int = CONNECTIONS
     session_s: float = 10.0
     rebalance_s: float = 30.0
     stall_s: float = 60.0

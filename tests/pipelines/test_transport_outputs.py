@@ -21,6 +21,7 @@ class Broker:
     partitions: int = 4
     batch_bytes: int = 16_384
     sent: list[tuple[str, int, list[bytes], asyncio.Future[None]]] = field(default_factory=list)
+    running: bool = False
 
     async def partitions_for(self, topic: str) -> set[int]:
         return set(range(self.partitions))
@@ -33,6 +34,12 @@ class Broker:
         values = [record.value for record in DefaultRecordBatch(batch._build())]
         self.sent.append((topic, partition, values, delivered))
         return delivered
+
+    async def start(self) -> None:
+        self.running = True
+
+    async def stop(self) -> None:
+        self.running = False
 
     def deliver(self) -> None:
         for *_, delivered in self.sent:
@@ -57,7 +64,7 @@ async def broker() -> Broker:
 @pytest.fixture
 async def producer(broker: Broker) -> Any:
     producer = OutputProducer(broker, message_bytes_max=10_000)
-    producer.begin()
+    await producer.begin()
     yield producer
     broker.deliver()
     await producer.end()
@@ -99,6 +106,24 @@ async def test_a_call_is_done_when_every_partition_has_its_part(broker: Broker, 
     assert not call.done()
     broker.deliver()
     await call
+
+
+async def test_topics_are_shared_out_among_connections_and_keep_their_order() -> None:
+    """A request of one waits for no flush of another's topics."""
+    brokers = [Broker(), Broker()]
+    producer = OutputProducer(*brokers)
+    await producer.start()
+    calls = [producer.send_many([output(b"%s-%d" % (topic.encode(), number), topic=topic) for topic in "abc"]) for number in range(3)]
+    for _ in range(3):
+        await settle()
+        for broker in brokers:
+            broker.deliver()
+    await asyncio.gather(*calls)
+    seen = [{topic: [v for t, _, values, _ in broker.sent if t == topic for v in values] for topic in "abc"} for broker in brokers]
+    expected = {topic: [b"%s-%d" % (topic.encode(), number) for number in range(3)] for topic in "abc"}
+    assert seen == [{**expected, "b": []}, {**expected, "a": [], "c": []}]
+    await producer.stop()
+    assert [broker.running for broker in brokers] == [False, False]
 
 
 async def test_the_partition_key_decides_before_the_key(broker: Broker, producer: OutputProducer) -> None:
@@ -157,6 +182,25 @@ async def test_after_a_failed_delivery_every_open_and_later_call_fails(broker: B
         with pytest.raises(DeliveryFailed, match="app: NotEnoughReplicasError"):
             await call
     assert [values for _, _, values, _ in broker.sent] == [[b"1"], [b"2"]]
+
+
+async def test_after_a_failure_at_one_connection_nothing_more_leaves_at_another() -> None:
+    one, other = Broker(), Broker()
+    producer = OutputProducer(one, other)
+    await producer.start()
+    calls = [producer.send_many([output(b"1")]), producer.send_many([output(b"2", topic="portal")])]
+    await settle()
+    calls.append(producer.send_many([output(b"3", topic="portal")]))
+    await settle()
+    one.sent[0][3].set_exception(NotEnoughReplicasError())
+    await settle()
+    other.deliver()
+    await settle()
+    assert [values for _, _, values, _ in other.sent] == [[b"2"]], "what waited behind it was told to have failed"
+    for call in calls:
+        with pytest.raises(DeliveryFailed):
+            await call
+    await producer.stop()
 
 
 async def test_a_failure_to_reach_the_topic_fails_its_call(broker: Broker, producer: OutputProducer) -> None:
