@@ -74,6 +74,8 @@ class DeadLetters:
         known = await connection.fetch("SELECT letter FROM dead_letters WHERE letter = ANY($1)", list(letters))
         for row in known:
             del letters[row[0]]
+        if not letters:
+            return []
         recent: int = await connection.fetchval(
             "SELECT count(*) FROM dead_letters WHERE at > clock_timestamp() - interval '1 minute'"
         )

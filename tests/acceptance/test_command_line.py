@@ -158,7 +158,7 @@ def test_whatif_shows_what_other_settings_would_have_decided(desk: Desk, user: s
     )
     assert letter in json.dumps(told)
     days = desk.hub.ask(
-        "whatif", "--config", str(config), "--from", f"{now - timedelta(days=1):%Y-%m-%d}", "--to", f"{now + timedelta(days=1):%Y-%m-%d}"
+        "whatif", "--config", str(config), "--from", f"{now - timedelta(days=1):%Y-%m-%d}", "--to", f"{now + timedelta(days=2):%Y-%m-%d}"
     )
     assert letter in json.dumps(days)
 
