@@ -171,12 +171,12 @@ async def ledger_read_only(scene: Scene) -> None:
     try:
         await session.execute("ALTER DATABASE hub SET default_transaction_read_only = on")
         await session.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         await asyncio.sleep(3)
         await session.execute("ALTER DATABASE hub RESET default_transaction_read_only")
         await session.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
     finally:
         await session.close()
