@@ -29,6 +29,12 @@ LIMIT: Final = 300
 """Dead letters a minute that the worlds of the fault tests allow."""
 
 
+END_SESSIONS: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = 'hub' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
 @dataclass
 class Scene:
     """What a kind may use. `session_s` is how long Kafka waits for a silent worker."""
@@ -170,14 +176,10 @@ async def ledger_read_only(scene: Scene) -> None:
     session = await asyncpg.connect(scene.world.postgres.dsn)
     try:
         await session.execute("ALTER DATABASE hub SET default_transaction_read_only = on")
-        await session.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
+        await session.execute(END_SESSIONS)
         await asyncio.sleep(3)
         await session.execute("ALTER DATABASE hub RESET default_transaction_read_only")
-        await session.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hub' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
+        await session.execute(END_SESSIONS)
     finally:
         await session.close()
 
