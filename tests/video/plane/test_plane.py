@@ -297,7 +297,7 @@ async def test_a_browser_that_believes_it_is_controlled_is_told_to_control() -> 
         await until(lambda: at.plane.door.refused["stun_role_conflict"] == 1, "the conflict")
 
 
-async def test_who_falls_silent_is_lost_and_who_closes_is_lost_at_once() -> None:
+async def test_who_closes_is_lost_at_once() -> None:
     async with hall() as at:
         await at.enter("a")
         await at.callers.pop("a").close()
