@@ -63,7 +63,7 @@ faults: install-dev ## the long fault runs; report in docs/faults.md
 	$(PY) -m tests.faults
 
 contracts: install-dev ## write the published contracts anew from the models
-	$(PY) -m schemas.contracts
+	$(PY) -m schemas.generate
 
 lock: ## make both lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate \

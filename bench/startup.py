@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -14,6 +14,7 @@ import orjson
 
 from bench.report import Report
 from bench.sides import ROOT
+from config.ports import ports
 from hub.embedded.leases import free_block
 from hub.process import spawn
 
@@ -32,18 +33,18 @@ def _twice() -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
-        base = str(free_block())
+        base = free_block()
         return _once(directory, base), _once(directory, base)
 
 
-def _once(directory: Path, base: str) -> float:
+def _once(directory: Path, base: int) -> float:
     hub = str(Path(sys.executable).with_name("hub"))
     log = directory / "up.log"
     began = time.perf_counter()
     with log.open("wb") as output:
-        up = spawn([hub, "up", "--no-sample", "--port-base", base, "--dir", str(directory / "var")], output=output, cwd=ROOT)
+        up = spawn([hub, "up", "--no-sample", "--port-base", str(base), "--dir", str(directory / "var")], output=output, cwd=ROOT)
     try:
-        while not _is_ready(hub, directory / "var"):
+        while not _is_ready(ports(base).control):
             if up.poll() is not None or time.perf_counter() - began > READY_S_MAX:
                 raise RuntimeError(f"the hub did not come up: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
@@ -53,10 +54,13 @@ def _once(directory: Path, base: str) -> float:
         up.wait()
 
 
-def _is_ready(hub: str, directory: Path) -> bool:
-    """Asking costs a start of Python itself, so the answer comes up to half a second late."""
-    asked = subprocess.run([hub, "status", "--json", "--dir", str(directory)], cwd=ROOT, capture_output=True, check=False)
+def _is_ready(control: int) -> bool:
+    """Asked at the supervisor itself: `hub status` costs a start of Python each time, on the cores that the hub starts on."""
+    connection = HTTPConnection("127.0.0.1", control, timeout=5.0)
     try:
-        return bool(orjson.loads(asked.stdout)["ready"])
-    except (ValueError, KeyError, TypeError):
+        connection.request("GET", "/status")
+        return bool(orjson.loads(connection.getresponse().read())["ready"])
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

@@ -138,6 +138,7 @@ class SmsPeerTable(PeerTable):
     password_file: str = ""
     platform: str = ""
     partner: str = ""
+    gate: str = ""
 
 
 class PeersTable(Table):

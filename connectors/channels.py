@@ -95,7 +95,12 @@ class Text:
     """E.164."""
     words: str
     callback_url: str = field(repr=False)
-    """Where delivery reports go; holds a token of its own."""
+    """Where delivery reports go; its last part is a token of its own."""
+
+    @property
+    def report_token(self) -> str:
+        """The token alone, for a provider that has one address for all reports and tells a reference of ours in each."""
+        return self.callback_url.rpartition("/")[2]
 
 
 class TextChannel(Protocol):

@@ -10,7 +10,7 @@ and /metrics (parts up and restarted, lag, outbox, overdue deadlines).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -19,10 +19,8 @@ from config.health import LOOPBACK, add_health
 from config.settings import Settings
 from config.telemetry import PrometheusMeter
 from hub.quiet import DELIVERY_GROUP, GROUP, REQUESTS, Quiet
-from hub.supervisor import Supervisor
+from hub.supervisor import PART, Supervisor
 from schemas.clock import Clock
-
-PART: Final = "supervisor"
 
 
 class Control:

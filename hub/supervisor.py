@@ -26,6 +26,8 @@ from hub.process import Process, adopt_orphans, reap_strangers, spawn, started_a
 
 State = Literal["waiting", "starting", "ready", "not ready", "done", "backoff", "stopped"]
 
+PART: Final = "supervisor"
+"""Its own name, in logs and metrics."""
 BACKOFF_S: Final = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0)
 HEALTHY_S: Final = 30.0
 PROBE_STARTING_S: Final = 0.03

@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from config.settings import Settings
 from config.telemetry import set_up_logging
-from hub.control import PART, Control
 from hub.logs import open_log
 from hub.parts import table
-from hub.supervisor import Supervisor, supervise
+from hub.supervisor import PART, Supervisor, supervise
+
+if TYPE_CHECKING:
+    from hub.control import Control
+
+
+def _control(settings: Settings, supervisor: Supervisor) -> Control:
+    """Its imports take half a second of processor time, which Kafka's start need not wait for."""
+    from hub.control import Control
+
+    return Control(settings, supervisor)
 
 
 async def up(
@@ -26,7 +36,7 @@ async def up(
     """
 
     async def beside(supervisor: Supervisor) -> None:
-        control = Control(settings, supervisor)
+        control = await asyncio.to_thread(_control, settings, supervisor)
         await control.start()
         try:
             await supervisor.wait_ready()

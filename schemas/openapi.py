@@ -34,6 +34,7 @@ def document() -> dict[str, Any]:
             "/riv/processnotification": {"post": _soap("processNotification", "RIV-TA 2.1 ProcessNotification")},
             "/riv/processrequestconfirmation": {"post": _soap("processRequestConfirmation", "RIV-TA 2.1 ProcessRequestConfirmation")},
             "/v1/attachments/{sha256}": {"get": _attachment()},
+            "/callbacks/sms/linkmobility": {"post": _link_callback()},
             "/callbacks/sms/{token}": {"post": _sms_callback()},
             "/healthz": {"get": _probe("healthz", "Whether the process is alive")},
             "/readyz": {"get": _probe("readyz", "Whether work can be taken")},
@@ -183,6 +184,41 @@ def _sms_callback() -> dict[str, Any]:
             },
         },
         "responses": {"204": {"description": "Kafka has it, or it settles nothing"}}
+        | _problems(
+            "malformed", "not-found", "timeout", "length-required", "too-large", "unsupported-media-type", "too-many-requests",
+            "headers-too-large", "internal", "unavailable",
+        ),
+    }  # fmt: skip
+
+
+def _link_callback() -> dict[str, Any]:
+    """LINK Mobility's delivery reports: one address for all, each report names its text by our token."""
+    return {
+        "operationId": "linkMobilityReport",
+        "summary": "LINK Mobility's delivery report of an SMS",
+        "description": (
+            "200 only after Kafka has it; anything else is to be repeated. `refId` is the credential: it names one message, and is not "
+            "to be logged. Fields that are not named here are left alone."
+        ),
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["refId", "id", "resultCode"],
+                        "properties": {
+                            "refId": {"type": "string", "description": "The token that the text was sent with"},
+                            "id": {"type": "string"},
+                            "resultCode": {"type": "integer", "description": "SMS REST API 1.6, Result Codes"},
+                            "timestamp": {"type": "string", "format": "date-time", "description": "In UTC; required if delivered"},
+                        },
+                    }
+                }
+            },
+        },
+        "responses": {"200": {"description": "Kafka has it, or it settles nothing"}}
         | _problems(
             "malformed", "not-found", "timeout", "length-required", "too-large", "unsupported-media-type", "too-many-requests",
             "headers-too-large", "internal", "unavailable",

@@ -115,7 +115,9 @@ async def _texts(settings: Settings, open_: AsyncExitStack) -> TextChannel | Non
     sender = sms_wire.Sender(ours.sender, *account)
     tls, limits = settings.peer_tls("sms"), connection_limits(settings.delivery.sms)
     if ours.provider == "linkmobility":
-        link = LinkMobility(there.url, sender, platform=ours.platform, partner=ours.partner, tls=tls, limits=limits)
+        names = (ours.platform, ours.partner, ours.gate) if ours.url else (sandbox_sms.PLATFORM, sandbox_sms.PARTNER, sandbox_sms.GATE)
+        platform, partner, gate = names
+        link = LinkMobility(there.url, sender, platform=platform, partner=partner, gate=gate, tls=tls, limits=limits)
         return await open_.enter_async_context(link)
     return await open_.enter_async_context(Elks46(there.url, sender, tls=tls, limits=limits))
 

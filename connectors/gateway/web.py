@@ -38,6 +38,7 @@ def application(
     app = web.Application(middlewares=[_counting(meter), _problems])
     app.router.add_post("/v1/events", events.post)
     app.router.add_get("/v1/attachments/{sha256}", attachments.get)
+    app.router.add_post("/callbacks/sms/linkmobility", sms_callbacks.post_of_link)
     app.router.add_post("/callbacks/sms/{token}", sms_callbacks.post)
     for path, door in soap.items():
         app.router.add_post(path, door.post)

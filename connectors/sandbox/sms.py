@@ -1,4 +1,5 @@
-"""The stand-in SMS provider under `/sms`, as 46elks: a form in, JSON out, delivery reports back to `whendelivered`.
+"""The stand-in SMS provider under `/sms`: as 46elks, a form in, JSON out, delivery reports back to `whendelivered`; and as LINK
+Mobility, JSON in and out, reports to the address of its one gate, which is the gateway's.
 
 Reports are repeated until they are taken, as the original's are. `POST /sms/settings` makes them late, sends each twice,
 turns their order round, or tells that a message failed after it was sent. What a phone got stands in `/inbox/sms`, by the
@@ -9,8 +10,9 @@ import asyncio
 import re
 import secrets
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -24,9 +26,15 @@ from connectors.sandbox.answers import as_json, json_of
 from connectors.sandbox.reading import changed, whole
 from connectors.sandbox.state import SANDBOX, Sandbox
 from connectors.sandbox.unwell import behave
+from connectors.sms.wire import object_of
 
 USERNAME: Final = "hub"
 PASSWORD: Final = "sandbox-sms"  # noqa: S105 - a stand-in's, for everybody to know
+PLATFORM, PARTNER, GATE = "SANDBOX", "4711", "sandbox-gate"
+GATE_PATH: Final = "/callbacks/sms/linkmobility"
+CODES: Final = {"sent": 1000, "delivered": 1001, "failed": 1006}
+QUEUED: Final = 1005
+REFUSED: Final = {"platformId": 106200, "platformPartnerId": 106201, "deliveryReportGates": 106301}
 FORM_BYTES_MAX: Final = 64 * 1024
 REPORT_TIMEOUT_S: Final = 10.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -62,38 +70,36 @@ class Sms:
     reporting: set[asyncio.Task[None]] = field(default_factory=set)
     session: aiohttp.ClientSession | None = None
 
-    def report(self, url: str, message: str, sandbox: Sandbox) -> None:
-        """Tell what became of a message, in a while."""
+    def report(self, url: str, words: Callable[[str], dict[str, Any]]) -> None:
+        """Tell what became of a message, in a while: `words` gives what is posted for a status."""
         if len(self.reporting) < UNDER_WAY_MAX:
-            task = asyncio.create_task(self._report(url, message, sandbox, self.settings))
+            task = asyncio.create_task(self._report(url, words, self.settings))
             self.reporting.add(task)
             task.add_done_callback(self.reporting.discard)
 
-    async def _report(self, url: str, message: str, sandbox: Sandbox, told: Settings) -> None:
+    async def _report(self, url: str, words: Callable[[str], dict[str, Any]], told: Settings) -> None:
         await asyncio.sleep(told.late_seconds)
         statuses = ["sent", "failed" if told.failed_after_sent else "delivered"]
         if told.reversed:
             statuses.reverse()
         for status in statuses:
-            fields = {"id": message, "status": status}
-            if status == "delivered":
-                fields["delivered"] = sandbox.clock.now().replace(tzinfo=None).isoformat()
+            content = words(status)
             for _ in range(2 if told.doubled else 1):
-                await self._post(url, fields)
+                await self._post(url, content, status)
 
-    async def _post(self, url: str, fields: dict[str, str]) -> None:
+    async def _post(self, url: str, content: dict[str, Any], status: str) -> None:
         """Until it is taken, or nobody can say that it was not tried."""
         assert self.session is not None
         for pause in (*RETRY_S, None):
             try:
-                async with self.session.post(url, data=fields, allow_redirects=False) as answer:
+                async with self.session.post(url, **content, allow_redirects=False) as answer:
                     if 200 <= answer.status <= 204:
                         return
             except (aiohttp.ClientError, TimeoutError):
                 pass
             if pause is not None:
                 await asyncio.sleep(pause)
-        log.warning("sandbox_gave_up_a_delivery_report", status=fields["status"])
+        log.warning("sandbox_gave_up_a_delivery_report", status=status)
 
 
 SMS: Final = web.AppKey("sms", Sms)
@@ -114,6 +120,11 @@ async def send(request: web.Request) -> web.StreamResponse:
     return await behave(request, "sms", lambda: _send(request), lambda: _refuse(request), "application/json")
 
 
+async def send_as_link(request: web.Request) -> web.StreamResponse:
+    """One message, as LINK Mobility takes it."""
+    return await behave(request, "sms", lambda: _send_as_link(request), lambda: _refuse_as_link(request), "application/json")
+
+
 async def settings(request: web.Request) -> web.Response:
     """What is switched how, after what the body changes."""
     peer = request.app[SMS]
@@ -124,7 +135,10 @@ async def settings(request: web.Request) -> web.Response:
 
 def routes() -> list[web.RouteDef]:
     """The table of these endpoints."""
-    return [web.post("/sms/a1/sms", send), web.get("/sms/settings", settings), web.post("/sms/settings", settings)]
+    return [
+        web.post("/sms/a1/sms", send), web.post("/sms/sms/send", send_as_link),
+        web.get("/sms/settings", settings), web.post("/sms/settings", settings),
+    ]  # fmt: skip
 
 
 async def _send(request: web.Request) -> web.Response:
@@ -149,20 +163,66 @@ async def _send(request: web.Request) -> web.Response:
 
 def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
     sandbox, peer = request.app[SANDBOX], request.app[SMS]
-    message = f"s{secrets.token_hex(16)}"
-    now, words = sandbox.clock.now(), form["message"].encode()
-    for person in sorted(person for person, account in sandbox.world.accounts.items() if account.get("phone") == form["to"]):
-        sandbox.world.arrivals.note(
-            "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT
-        )
+    message, now = f"s{secrets.token_hex(16)}", sandbox.clock.now()
+    _arrive(sandbox, message, form["to"], form["message"], now)
+
+    def words(status: str) -> dict[str, Any]:
+        at = {"delivered": sandbox.clock.now().replace(tzinfo=None).isoformat()} if status == "delivered" else {}
+        return {"data": {"id": message, "status": status, **at}}
+
     url = form.get("whendelivered", "")
     if _is_here(url):
-        peer.report(url, message, sandbox)
+        peer.report(url, words)
     answer = {
         "id": message, "status": "created", "direction": "outgoing", "from": form["from"], "to": form["to"],
         "created": now.replace(tzinfo=None).isoformat(), "cost": 3500,
     }  # fmt: skip
     return answer if form.get("dontlog") == "message" else answer | {"message": form["message"]}
+
+
+def _arrive(sandbox: Sandbox, message: str, to: str, text: str, now: datetime) -> None:
+    """Whoever has the number finds the text in `/inbox/sms`."""
+    words = text.encode()
+    for person in sorted(person for person, account in sandbox.world.accounts.items() if account.get("phone") == to):
+        sandbox.world.arrivals.note(
+            "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT
+        )
+
+
+async def _send_as_link(request: web.Request) -> web.Response:
+    if not _known(request):
+        return as_json({"resultCode": 106101, "description": "Access denied"}, status=401)
+    body = await whole(request, FORM_BYTES_MAX)
+    told = object_of(body or b"") or {}
+    wants = told.get("useDeliveryReport", True)
+    right = {"platformId": PLATFORM, "platformPartnerId": PARTNER} | ({"deliveryReportGates": [GATE]} if wants else {})
+    for name, value in right.items():
+        if told.get(name) != value:
+            return as_json({"resultCode": REFUSED[name], "description": f"Invalid {name}", "messageId": ""})
+    if not (_NUMBER.fullmatch(str(told.get("destination"))) and _SENDER.fullmatch(str(told.get("source"))) and told.get("userData")):
+        return as_json({"resultCode": 4003, "description": "Invalid request", "messageId": ""}, status=400)
+    sandbox, peer = request.app[SANDBOX], request.app[SMS]
+    message = secrets.token_urlsafe(18)
+    _arrive(sandbox, message, told["destination"], told["userData"], sandbox.clock.now())
+
+    def words(status: str) -> dict[str, Any]:
+        at = sandbox.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "json": {
+                "refId": told.get("refId"), "id": message, "operator": "se.stand-in", "sentTimestamp": at, "timestamp": at,
+                "resultCode": CODES[status], "operatorResultCode": None, "segments": 1, "gateCustomParameters": {},
+                "customParameters": {},
+            }
+        }  # fmt: skip
+
+    if wants:
+        peer.report(sandbox.gateway_url + GATE_PATH, words)
+    return as_json({"messageId": message, "resultCode": QUEUED, "description": "Queued"})
+
+
+async def _refuse_as_link(request: web.Request) -> web.Response:
+    await whole(request, FORM_BYTES_MAX)
+    return as_json({"resultCode": 4003, "description": "Invalid request", "messageId": ""}, status=400)
 
 
 async def _refuse(request: web.Request) -> web.Response:

@@ -47,19 +47,21 @@ class Elks46(_Connected):
 
 
 class LinkMobility(_Connected):
-    """LINK Mobility, without delivery reports."""
+    """LINK Mobility, with delivery reports where it has a gate for them."""
 
     name = "linkmobility"
 
     def __init__(
-        self, url: str, sender: Sender, *, platform: str, partner: str, tls: ssl.SSLContext | None = None, limits: Limits = LIMITS
-    ) -> None:
+        self, url: str, sender: Sender, *, platform: str, partner: str, gate: str = "", tls: ssl.SSLContext | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:  # fmt: skip
         super().__init__(url, sender, tls=tls, limits=limits)
         self._platform = platform
         self._partner = partner
+        self._gate = gate
 
     def encode(self, text: Text) -> bytes:
-        return linkmobility.content(text, self._sender, self._platform, self._partner)
+        return linkmobility.content(text, self._sender, self._platform, self._partner, self._gate)
 
     async def send(self, request: bytes, *, notification_id: UUID) -> Sent:
         return Sent(await self.peer.exchange(linkmobility.call(request, self._sender), linkmobility.decode))

@@ -22,9 +22,10 @@ from connectors.sms import linkmobility
 from connectors.sms.client import Elks46, LinkMobility
 from connectors.sms.parts import ALONE, JOINED, parts_of
 from connectors.sms.wire import PARTS_MAX, Sender
+from schemas.callback import read_token
 from schemas.errors import PeerFailure, Rejected, Unavailable, Uncertain
 from tests.connectors.contract.originals import original
-from tests.connectors.contract.sms_case import NOTIFICATION, TEXT
+from tests.connectors.contract.sms_case import NOTIFICATION, SECRET, TEXT
 from tests.connectors.sandbox_support import ADULT, NOW, PARENT, Running, account, running, tell
 
 OURS = Sender("Varden", USERNAME, PASSWORD)
@@ -123,7 +124,16 @@ def test_the_request_to_link_mobility_has_the_members_of_a_known_good_one() -> N
     known = json.loads(mapping["request"]["bodyPatterns"][0]["equalToJson"])
     text = Text(NOTIFICATION, known["destination"], known["userData"], "")
     sender = Sender(known["source"], "user", "password")
-    assert json.loads(linkmobility.content(text, sender, known["platformId"], known["platformPartnerId"])) == known
+    ours = json.loads(linkmobility.content(text, sender, known["platformId"], known["platformPartnerId"]))
+    assert ours == known | {"ignoreResponse": False}
+
+
+def test_link_mobility_is_asked_for_reports_where_there_is_a_gate_and_told_our_token() -> None:
+    known = json.loads(linkmobility.content(TEXT, OURS, "SE", "1", "gate-7"))
+    assert known["useDeliveryReport"] is True and known["deliveryReportGates"] == ["gate-7"]
+    assert read_token(known["refId"], SECRET) == NOTIFICATION
+    for without in (linkmobility.content(TEXT, OURS, "SE", "1"), linkmobility.content(PLAIN, OURS, "SE", "1", "gate-7")):
+        assert json.loads(without)["useDeliveryReport"] is False and b"refId" not in without
 
 
 # --- 46elks over HTTP -----------------------------------------------------------------------------------------------------
@@ -216,7 +226,8 @@ async def test_its_settings_are_strict(it: Running) -> None:
     [
         (200, {"resultCode": 1005, "messageId": "vQ7mD2kTzRwaYgPEBbnXLA", "description": "Queued"}, Sent("vQ7mD2kTzRwaYgPEBbnXLA")),
         (200, {"resultCode": 1005, "messageId": "+46701740605"}, Sent("")),
-        (200, {"resultCode": 106101, "messageId": ""}, "not_queued"),
+        (200, {"resultCode": 106101, "messageId": ""}, "code_106101"),
+        (200, {"resultCode": 1, "messageId": ""}, "not_queued"),
         (401, {"status": 401}, "http_401"),
         (200, {"resultCode": True, "messageId": "x"}, "unreadable"),
     ],

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from connectors.gateway.callbacks import FORM
+from connectors.gateway.callbacks import FORM, JSON
 from connectors.gateway.options import Limits
-from connectors.sandbox.sms import PASSWORD, SMS, USERNAME
-from connectors.sms.client import Elks46
-from connectors.sms.reports import BODY_BYTES_MAX, Report, read_report
+from connectors.sandbox.sms import GATE, PARTNER, PASSWORD, PLATFORM, SMS, USERNAME
+from connectors.sms.client import Elks46, LinkMobility
+from connectors.sms.reports import BODY_BYTES_MAX, Report, read_link_report, read_report
 from connectors.sms.wire import Sender
 from schemas.callback import callback_token
 from schemas.cloudevents import decode_record
@@ -178,6 +178,63 @@ async def test_no_path_of_a_report_is_logged(caplog: pytest.LogCaptureFixture) -
     assert token not in caplog.text and token not in str(logged) and logged
 
 
+# --- LINK Mobility's reports ----------------------------------------------------------------------------------------------
+
+
+def link_report(code: Any, **changes: Any) -> bytes:
+    """A report as their documentation shows one."""
+    token = path_of().rpartition("/")[2]
+    told = {
+        "refId": token, "id": "Dcshuhod0PMAAAFQ+/PbnR3x", "operator": "se.telia", "sentTimestamp": "2026-03-02T09:15:01Z",
+        "timestamp": "2026-03-02T09:15:03Z", "resultCode": code, "operatorResultCode": "2", "segments": 1,
+        "gateCustomParameters": {}, "customParameters": {"received": "2026-03-02 10:15:04"},
+    }  # fmt: skip
+    return orjson.dumps(told | changes)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(1001, "delivered"), (1007, "delivered"), (1000, "sent"), (1012, "sent"), (4, "sent"), (1010, "sent"), (0, "failed"),
+     (1002, "failed"), (1009, "failed"), (2106, "failed"), (4007, "failed")],
+)  # fmt: skip
+def test_each_result_code_means_delivered_failed_or_nothing_yet(code: int, status: str) -> None:
+    token, report = read_link_report(link_report(code))
+    assert token in path_of() and report.status == status
+    assert report.delivered == (AT.replace(microsecond=0) if status == "delivered" else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [(link_report(1001, refId=None), "/refId"), (link_report(1001, id=""), "/id"), (link_report(1001, timestamp="then"), "/timestamp"),
+     (link_report(1005), "/resultCode"), (link_report(True), "/resultCode"), (link_report("1001"), "/resultCode"), (b"[]", ""), (b"{", ""),
+     (b"\xff", ""), (link_report(1001, operator="x" * BODY_BYTES_MAX), "")],
+)  # fmt: skip
+def test_a_report_of_link_mobility_that_is_not_right_is_malformed(body: bytes, pointer: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        read_link_report(body)
+    assert [error.pointer for error in caught.value.errors] == [pointer]
+
+
+LINK_PATH = "/callbacks/sms/linkmobility"
+
+
+async def test_reports_of_link_mobility_go_to_one_address_and_name_their_text_by_our_token() -> None:
+    async with gateway_running() as gateway:
+        for code in (1000, 1001, 1001, 2106):
+            assert (await post(gateway, link_report(code), LINK_PATH, JSON)).status == 200  # no other is an acknowledgement to them
+        assert {outcome for _, outcome in outcomes(gateway)} == {"accepted", "refused"} and len(outcomes(gateway)) == 2
+
+
+async def test_a_report_of_link_mobility_about_a_text_that_is_not_ours_finds_nothing_there() -> None:
+    async with gateway_running() as gateway:
+        for body in (link_report(1001, refId="9ui5kKL"), link_report(1001, refId=path_of(secret=b"somebody else's secret")[-64:])):
+            told = await post(gateway, body, LINK_PATH, JSON)
+            assert (told.status, told.problem) == (404, "not-found")
+        assert (await post(gateway, DELIVERED, LINK_PATH)).problem == "unsupported-media-type"
+        assert (await post(gateway, link_report(1005), LINK_PATH, JSON)).problem == "malformed"
+        assert gateway.log.records == []
+
+
 # --- the whole way: channel, provider, gateway ----------------------------------------------------------------------------
 
 
@@ -198,9 +255,17 @@ class Way:
             await channel.send(channel.encode(text), notification_id=NOTIFICATION)
 
 
+    async def send_by_link(self) -> None:
+        async with LinkMobility(
+            self.provider.url + "/sms", Sender("Varden", USERNAME, PASSWORD), platform=PLATFORM, partner=PARTNER, gate=GATE
+        ) as channel:
+            sent = await channel.send(channel.encode(replace(TEXT, callback_url=path_of())), notification_id=NOTIFICATION)
+            assert sent.reference
+
+
 @asynccontextmanager
 async def _way(directory: Path) -> AsyncIterator[Way]:
-    async with gateway_running() as gateway, sandbox_running(directory) as provider:
+    async with gateway_running() as gateway, sandbox_running(directory, gateway.url) as provider:
         yield Way(provider, gateway)
 
 
@@ -215,6 +280,15 @@ async def test_a_text_is_sent_and_its_delivery_told(way: Way) -> None:
     await until(lambda: bool(way.gateway.log.records))
     [(_, told)] = answered(way.gateway)
     assert (told.outcome, told.delivery_id) == ("accepted", str(NOTIFICATION))
+
+
+async def test_a_text_by_link_mobility_is_sent_and_its_delivery_told(way: Way) -> None:
+    await way.switch(doubled=True, reversed=True)
+    await way.send_by_link()
+    await until(lambda: len(way.gateway.log.records) == 2)
+    assert len(outcomes(way.gateway)) == 1
+    [told, _] = answered(way.gateway)
+    assert (told[1].outcome, told[1].delivery_id) == ("accepted", str(NOTIFICATION))
 
 
 async def test_reports_late_twice_and_in_the_wrong_order_are_one_event(way: Way) -> None:

@@ -31,6 +31,8 @@ def _elks(code: str) -> Answer:
 def _linkmobility(code: str) -> Answer:
     if code == "not_queued":
         return Answer(200, orjson.dumps({"resultCode": 106000, "messageId": "", "description": "Unknown"}), {})
+    if code.startswith("code_"):
+        return Answer(200, orjson.dumps({"resultCode": int(code.removeprefix("code_")), "messageId": ""}), {})
     return Answer(int(code.removeprefix("http_")), b"", {})
 
 
@@ -46,7 +48,7 @@ EXCHANGES = [
     Exchange(
         "sms",
         "linkmobility",
-        lambda: linkmobility.call(linkmobility.content(TEXT, SENDER, "COMMON_NO", "1234"), SENDER),
+        lambda: linkmobility.call(linkmobility.content(TEXT, SENDER, "COMMON_NO", "1234", "BVldZyQt"), SENDER),
         linkmobility.decode,
         lambda reference: "taken",
         [(row, _linkmobility(row.code)) for row in linkmobility.ERRORS],
