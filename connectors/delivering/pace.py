@@ -78,17 +78,18 @@ def failed(failure: PeerFailure, due: Due, *, dedupes: bool, limits: PeerLimits,
     code = loggable(failure.code) or "unnamed"
     if isinstance(failure, Rejected):  # a no to the repeat says nothing of the try before
         return Result("doubted" if due.in_doubt else "rejected", "rejected", True, code)
-    again = due.repeats < limits.repeats_max
+    ruled = due.repeats < 0  # the desk wants it sent once more: while the peer does nothing, that is still to be done
+    again = max(due.repeats, 0) < limits.repeats_max
     if isinstance(failure, Unavailable):
-        if due.in_doubt and not again:
+        if age > limits.gives_up_after:
+            return Result("doubted" if due.in_doubt else "rejected", "unavailable", False, "gave_up")
+        if due.in_doubt and not (again or ruled):
             return Result("doubted", "unavailable", False, code)
-        if age > limits.gives_up_after and not due.in_doubt:
-            return Result("rejected", "unavailable", False, "gave_up")
         pause = max(pause_s(due.attempts, limits, chance), failure.retry_after_s or 0.0)
         why = "breaker" if failure.code == BREAKER else "peer_unavailable"
-        return Result("waits", "unavailable", False, code, why=why, pause_s=pause, repeat=due.in_doubt)
+        return Result("waits", "unavailable", False, code, why=why, pause_s=pause, repeat=due.in_doubt and not ruled)
     if dedupes and again:
-        pause = pause_s(due.repeats, limits, chance)
+        pause = pause_s(max(due.repeats, 0), limits, chance)
         return Result("waits", "uncertain", True, code, why="repeat", pause_s=pause, in_doubt=True, repeat=True)
     return Result("doubted", "uncertain", True, code, in_doubt=True)
 

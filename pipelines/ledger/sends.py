@@ -321,7 +321,7 @@ class Sends:
                 "UPDATE attempts SET outcome = $3, code = $4, reference = $5, written = $6, ended = $7 WHERE send = $1 AND number = $2",
                 send, number, outcome, code, reference, written, now,
             )  # fmt: skip
-            row = await connection.fetchrow("SELECT state, channel FROM sends WHERE send = $1 FOR UPDATE", send)
+            row = await connection.fetchrow("SELECT state, channel, in_doubt FROM sends WHERE send = $1 FOR UPDATE", send)
             if row is None:
                 return
             before = State(row["state"])
@@ -335,7 +335,7 @@ class Sends:
                 due_at = now + pause if after is State.WAITING else None
                 await self._change(
                     connection, send, row["channel"], after, now, code=code, why=why, due_at=due_at,
-                    forget=after is State.WAITING and row["channel"] == SMS and not in_doubt,
+                    forget=after is State.WAITING and row["channel"] == SMS and not (in_doubt or row["in_doubt"]),
                 )  # fmt: skip
 
     # --- telling -----------------------------------------------------------------------------------------------------------------

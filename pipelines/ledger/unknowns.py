@@ -31,6 +31,8 @@ ROWS_MAX: Final = 1_000
 SLOT: Final = "desk"
 SOURCE: Final = "urn:care-hub:desk"
 ACTION: Final = "unknown.resolved"
+RULED: Final = -1
+"""Stands in `repeats` after the ruling to send again: the one try that it asks for waits for its peer however long that does nothing."""
 UNIT_UNKNOWN: Final = "SE0000000000-UNKNOWN"
 """A notification about nothing that the ledger has names no unit; the access log needs one."""
 RISKS: Final = {
@@ -135,8 +137,9 @@ async def _rule(connection: Connection, row: Record, ruling: Ruling, after: Stat
     )  # fmt: skip
     again = ruling == "resend"
     await connection.execute(
-        "UPDATE sends SET attempts = $2, repeats = 0, told = CASE WHEN $3 THEN answers ELSE told END WHERE send = $1", send, number, again
-    )
+        "UPDATE sends SET attempts = $2, repeats = $4, told = CASE WHEN $3 THEN answers ELSE told END WHERE send = $1",
+        send, number, again, RULED if again else 0,
+    )  # fmt: skip
     await change(connection, send, row["channel"], after, now, code=None if again else "ruled_by_operator", due_at=now if again else None)
 
 

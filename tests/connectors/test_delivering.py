@@ -11,8 +11,9 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from pipelines.ledger import migrate
+from pipelines.ledger import migrate, unknowns
 from schemas.errors import Rejected, Unavailable, Uncertain
+from schemas.keys import PersonKeys
 from tests.connectors.delivering_support import QUICK, FakeMailbox, FakePhones, Part, emptied, part
 from tests.pipelines.desk import ANNA, BERTIL, START, Desk, account, booking, kallelse, letter, mailbox, of_type, person, read
 
@@ -147,6 +148,22 @@ async def test_a_lost_answer_is_unknown_and_nothing_is_sent_again_by_itself(hub:
     assert [one["reason"] for one in of_type(said, "print.entered.v1")] == ["unknown_outcome"], (
         "R11: the deadline after which it is printed"
     )
+
+
+async def test_what_the_desk_sends_again_waits_until_its_peer_is_back(hub: Desk) -> None:
+    peer = FakeMailbox("mina_meddelanden")
+    peer.plan.extend([Uncertain("lost_answer", "arrived"), *[Unavailable("connect_failed")] * 4])
+    delivery = part(hub, peer)
+    await delivery.put(await hub.take(letter(BERTIL)))
+    await delivery.rest()
+    send = (await delivery.row())["send"]
+    await unknowns.resolve(hub.pool, send, "resend", "SE2321000016-O1", hub.time, PersonKeys({1: b"k" * 32}, 1))
+    for _ in range(4):
+        await delivery.rest()
+        assert (await delivery.state(), (await delivery.row())["why"]) == ("waiting", "peer_unavailable")
+        hub.time = (await delivery.row())["due_at"]
+    await delivery.rest()
+    assert (await delivery.state(), len(peer.got), len(peer.made)) == ("accepted", 2, 1)
 
 
 async def test_where_the_peer_knows_repeats_the_identical_bytes_go_again(hub: Desk) -> None:

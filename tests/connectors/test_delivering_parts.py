@@ -22,6 +22,7 @@ from schemas.keys import PersonKeys
 
 KEYS = PersonKeys({1: b"k" * 32}, 1)
 LIMITS = PeerLimits(pause_s_min=2.0, pause_s_max=60.0, repeats_max=2)
+NEVER = PeerLimits(repeats_max=0)
 
 
 # --- requests -----------------------------------------------------------------------------------------------------------------
@@ -86,8 +87,8 @@ def _due(**more: Any) -> Any:
     return SimpleNamespace(**{"attempts": 0, "repeats": 0, "in_doubt": False, **more})
 
 
-def _failed(failure: Any, *, dedupes: bool = False, age: timedelta = timedelta(), **due: Any) -> Any:
-    return failed(failure, _due(**due), dedupes=dedupes, limits=LIMITS, age=age, chance=0.0)
+def _failed(failure: Any, *, dedupes: bool = False, age: timedelta = timedelta(), limits: PeerLimits = LIMITS, **due: Any) -> Any:
+    return failed(failure, _due(**due), dedupes=dedupes, limits=limits, age=age, chance=0.0)
 
 
 def test_each_failure_has_one_meaning() -> None:
@@ -107,6 +108,17 @@ def test_doubt_is_repeated_a_few_times_where_the_peer_knows_repeats_and_never_el
     assert _failed(Uncertain("timeout"), dedupes=True, repeats=2, in_doubt=True).event == "doubted"
     assert _failed(Unavailable("http_503"), dedupes=True, repeats=2, in_doubt=True).event == "doubted"
     assert _failed(Uncertain("timeout"), repeats=0).event == "doubted"
+
+
+def test_what_the_desk_sends_again_waits_for_a_peer_that_does_nothing_and_comes_back_once_it_was_tried() -> None:
+    ruled: Any = {"repeats": -1, "in_doubt": True}
+    waits = _failed(Unavailable("http_503"), **ruled)
+    assert (waits.event, waits.repeat) == ("waits", False), "no try of the one that was asked for is spent"
+    assert _failed(Unavailable("http_503"), repeats=0, in_doubt=True, limits=NEVER).event == "doubted"
+    assert _failed(Uncertain("timeout"), **ruled).event == "doubted"
+    assert _failed(Rejected("40032"), **ruled).event == "doubted"
+    assert _failed(Unavailable("http_503"), age=timedelta(days=31), **ruled)[:4] == ("doubted", "unavailable", False, "gave_up")
+    assert _failed(Uncertain("timeout"), dedupes=True, limits=NEVER, **ruled).event == "doubted"
 
 
 def test_a_peer_says_when_to_come_back_and_a_breaker_is_told_apart() -> None:
