@@ -201,7 +201,7 @@ class PaceTable(Table):
 class SmsTable(PaceTable):
     quiet_from: time = time(21)
     quiet_until: time = time(7)
-    quiet_exempt: tuple[str, ...] = ("reminder",)
+    quiet_exempt: tuple[str, ...] = ("reminder", "invitation")
     callback_url: str = ""
 
 

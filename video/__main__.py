@@ -114,7 +114,7 @@ class LedgerPeople:
         ident = uid_text("invitation", room_id, patient.key)
         event = NotificationRequested(
             notification_id=ident, recipient=found.pid, channel="sms" if found.phone else "push", kind="invitation",
-            template="video.invitation", about=room_id, not_after=datetime.fromisoformat(until),
+            template="chat_invitation", about=room_id, not_after=datetime.fromisoformat(until),
         )  # fmt: skip
         by = patient.partition
         headers = headers_for(event.TYPE, ident, SOURCE, time_text(self._clock.now()), subject=room_id, partitionkey=by)

@@ -149,6 +149,12 @@ class HubProcess:
         assert answer.status == 200, answer
         return str(answer.json["access_token"])
 
+    def staff_token(self, user: str = "lisa") -> str:
+        form = f"grant_type=password&client_id=portal&client_secret=sandbox-portal&username={user}&password=sandbox".encode()
+        answer = self.http("POST", 10, "/oidc/token", form, content_type="application/x-www-form-urlencoded")
+        assert answer.status == 200, answer
+        return str(answer.json["access_token"])
+
     def post_events(self, client: str, body: Any, content_type: str = "application/cloudevents+json") -> Answer:
         return self.http("POST", 0, "/v1/events", body, content_type=content_type, authorization=f"Bearer {self.token(client)}")
 
