@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 import urllib.request
 from collections import Counter
@@ -55,7 +56,8 @@ ENOUGH: Final = 4
 """A fault that so many requests have met may end."""
 PHASE_S: Final = (0.8, 6.0, 30.0)
 """It lasts the first at least; the second where it was met by fewer; the third where nobody has met it yet."""
-REST_S: Final = 240.0
+STUCK_S: Final = 120.0
+"""In which nothing became less: how long all of it takes is a matter of the machine."""
 MOVING: Final = tuple(int(state) for state, keeper in KEEPERS.items() if keeper in ("timer", "owner"))
 
 
@@ -131,16 +133,20 @@ class Outside:
             os.kill(pid, signal.SIGKILL)
         return True
 
-    def at_rest(self) -> bool:
-        """Idle, and every send is final or on the desk."""
-        if not self.hub.look().get("idle"):
-            return False
+    def moving(self) -> int:
+        """Sends that are neither final nor on the desk."""
         (row,) = self.ledger("SELECT count(*) AS moving FROM sends WHERE state = ANY($1::int[])", list(MOVING))
-        return bool(row["moving"] == 0) and bool(self.hub.look().get("idle"))
+        return int(row["moving"])
 
     def rest(self) -> float:
+        """Until the hub is idle and every send is final or on the desk; how long that took."""
         began = time.monotonic()
-        self.hub.wait(self.at_rest, REST_S)
+        least, since = sys.maxsize, began
+        while not (self.hub.look().get("idle") and self.moving() == 0 and self.hub.look().get("idle")):
+            if (left := self.moving()) < least:
+                least, since = left, time.monotonic()
+            assert time.monotonic() - since < STUCK_S, f"{least} sends do not come to an end: {self.hub.look()}"
+            time.sleep(0.5)
         return time.monotonic() - began
 
 
