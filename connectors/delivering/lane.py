@@ -14,11 +14,11 @@ import structlog
 
 from connectors.delivering.pace import OURS, Pace, PeerLimits, Result, failed, took
 from connectors.delivering.ports import Carrier, Due, Launched, Ledger, Made
+from connectors.errands import POLL_S, Errands, Round
 from connectors.register.breaker import FAILURES_MAX, TRY_S_MAX, Breaker
 from schemas.errors import PeerFailure, Rejected
 from schemas.telemetry import Meter
 
-POLL_S: Final = 0.25
 FAULT_PAUSE: Final = timedelta(minutes=15)
 log = structlog.get_logger()
 
@@ -46,32 +46,25 @@ class Lane:
         self._chance = chance
         self._reach = reach
         self._pace = Pace(limits.per_second)
-        self._wanted = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def wake(self) -> None:
         """Something new may be due."""
-        self._wanted.set()
+        self._errands.wake()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry until `stop`. A failure of ours ends the lane with it."""
-        ends = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                self._wanted.clear()
-                room = self._room()
-                due = await self._ledger.take(self.name, self._now(), room) if room else ()
-                self._pace.take(len(due))
-                for each in due:
-                    self._under_way.add(asyncio.create_task(self._carry(each)))
-                if len(due) < room or not room:
-                    await self._pause(ends)
-                self._reap()
-        finally:
-            ends.cancel()
-            if self._under_way:
-                await asyncio.wait(self._under_way)
-        self._reap()
+        await self._errands.run(stop, self._look)
+
+    async def _look(self) -> Round:
+        room = self._room()
+        due = await self._ledger.take(self.name, self._now(), room) if room else ()
+        self._pace.take(len(due))
+        for each in due:
+            self._errands.begin(self._carry(each))
+        next_s = self._pace.next_s()
+        wait_s = min(POLL_S, max(0.005, next_s)) if next_s > 0 else POLL_S
+        return Round(more=0 < room == len(due), full=not room and len(self._errands) > 0, wait_s=wait_s)
 
     @property
     def is_open(self) -> bool:
@@ -80,27 +73,12 @@ class Lane:
 
     def _room(self) -> int:
         now = self._monotonic()
-        room = min(self._limits.at_once_max - len(self._under_way), self._pace.room(now))
+        room = min(self._limits.at_once_max - len(self._errands), self._pace.room(now))
         if self.is_open:
             tried = self.breaker.tried_at
             resting = now < self.breaker.opens_at or (tried is not None and now < tried + TRY_S_MAX)
-            room = 0 if resting or self._under_way else min(room, 1)
+            room = 0 if resting or self._errands else min(room, 1)
         return max(room, 0)
-
-    async def _pause(self, ends: asyncio.Task[bool]) -> None:
-        """Until something is wanted, something under way is finished, time passes, or the end."""
-        wanted = asyncio.create_task(self._wanted.wait())
-        waits: set[asyncio.Task[None] | asyncio.Task[bool]] = {wanted, ends, *self._under_way}
-        seconds = min(POLL_S, max(0.005, self._pace.next_s())) if self._pace.next_s() > 0 else POLL_S
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            wanted.cancel()
-
-    def _reap(self) -> None:
-        for task in [task for task in self._under_way if task.done()]:
-            self._under_way.discard(task)
-            task.result()
 
     # --- one row -----------------------------------------------------------------------------------------------------------------
 

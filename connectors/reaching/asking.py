@@ -1,7 +1,6 @@
 """The reaching loop: takes who is due from the ledger, asks every path to mailboxes, publishes the answers, tells the ledger.
 
-Nothing is held here that a crash could lose: a question that was taken and not told about comes due again. What one path
-answers is published also where another is silent. A hub without any path reports silence at once, so that nothing waits.
+What one path answers is published also where another is silent. A hub without any path reports silence at once, so that nothing waits.
 """
 
 import asyncio
@@ -14,12 +13,12 @@ from uuid import UUID
 import structlog
 
 from connectors.channels import MailboxChannel, Operator
+from connectors.errands import Errands, Round
 from connectors.reaching.records import Record, records
 from schemas.errors import PeerFailure, Rejected
 from schemas.keys import PersonKeys
 from schemas.telemetry import Meter
 
-POLL_S: Final = 0.25
 CHUNK_PEOPLE_MAX: Final = 100
 CHUNKS_MAX: Final = 4
 """Chunks asked about at the same time."""
@@ -64,48 +63,23 @@ class Reaching:
         self._sender = sender
         self._now = now
         self._meter = meter
-        self._wanted = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def wake(self, *_: object) -> None:
         """Somebody new is to be asked about."""
-        self._wanted.set()
+        self._errands.wake()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until `stop`. A failure of ledger or Kafka ends the loop with that failure."""
-        ends = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                self._wanted.clear()
-                due: Sequence[Due] = ()
-                if len(self._under_way) < CHUNKS_MAX:
-                    due = await self._ledger.take(self._now(), CHUNK_PEOPLE_MAX)
-                if due:
-                    self._under_way.add(asyncio.create_task(self._ask(due)))
-                if len(due) < CHUNK_PEOPLE_MAX:
-                    await self._pause(ends)
-                self._reap()
-        finally:
-            ends.cancel()
-            if self._under_way:
-                await asyncio.wait(self._under_way)
-        self._reap()
+        await self._errands.run(stop, self._look)
 
-    async def _pause(self, ends: asyncio.Task[bool]) -> None:
-        """Until somebody is wanted, a chunk is finished while others wait for its place, time passes, or the end."""
-        wanted = asyncio.create_task(self._wanted.wait())
-        waits: set[asyncio.Task[None] | asyncio.Task[bool]] = {wanted, ends}
-        if len(self._under_way) >= CHUNKS_MAX:
-            waits = {ends, *self._under_way}
-        try:
-            await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            wanted.cancel()
-
-    def _reap(self) -> None:
-        for task in [task for task in self._under_way if task.done()]:
-            self._under_way.discard(task)
-            task.result()
+    async def _look(self) -> Round:
+        if len(self._errands) >= CHUNKS_MAX:
+            return Round(more=False, full=True)
+        due = await self._ledger.take(self._now(), CHUNK_PEOPLE_MAX)
+        if due:
+            self._errands.begin(self._ask(due))
+        return Round(more=len(due) == CHUNK_PEOPLE_MAX)
 
     async def _ask(self, due: Sequence[Due]) -> None:
         people = [each.pid for each in due]

@@ -1,7 +1,6 @@
 """The look-up loop: takes who is due from the ledger, asks, publishes the answer, tells the ledger how it went.
 
-Nothing is held here that a crash could lose: a look-up that was taken and not told about comes due again. The loop
-wakes by a notification of the ledger (a new person waits milliseconds) and looks by itself for what falls due later.
+The loop wakes by a notification of the ledger (a new person waits milliseconds) and looks by itself for what falls due later.
 """
 
 import asyncio
@@ -13,13 +12,13 @@ from uuid import UUID
 
 import structlog
 
+from connectors.errands import Errands, Round
 from connectors.register.records import Record, record
 from schemas.errors import PeerFailure
 from schemas.events import PersonChanged
 from schemas.keys import PersonKeys
 from schemas.telemetry import Meter
 
-POLL_S: Final = 0.25
 REGISTER: Final = "spar"
 
 log = structlog.get_logger()
@@ -62,47 +61,22 @@ class LookingUp:
         self._now = now
         self._meter = meter
         self._at_once_max = at_once_max
-        self._wanted = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def wake(self, *_: object) -> None:
         """Somebody new is to be looked up."""
-        self._wanted.set()
+        self._errands.wake()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look up until `stop`. A failure of ledger or Kafka ends the loop with that failure."""
-        ends = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                self._wanted.clear()
-                free = self._at_once_max - len(self._under_way)
-                due = await self._ledger.take(self._now(), free) if free else ()
-                for each in due:
-                    self._under_way.add(asyncio.create_task(self._look_up(each)))
-                if len(due) < free or not free:
-                    await self._pause(ends)
-                self._reap()
-        finally:
-            ends.cancel()
-            if self._under_way:
-                await asyncio.wait(self._under_way)
-        self._reap()
+        await self._errands.run(stop, self._look)
 
-    async def _pause(self, ends: asyncio.Task[bool]) -> None:
-        """Until somebody is wanted, a look-up is finished while others wait for its place, time passes, or the end."""
-        wanted = asyncio.create_task(self._wanted.wait())
-        waits: set[asyncio.Task[None] | asyncio.Task[bool]] = {wanted, ends}
-        if len(self._under_way) >= self._at_once_max:
-            waits = {ends, *self._under_way}
-        try:
-            await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            wanted.cancel()
-
-    def _reap(self) -> None:
-        for task in [task for task in self._under_way if task.done()]:
-            self._under_way.discard(task)
-            task.result()
+    async def _look(self) -> Round:
+        free = self._at_once_max - len(self._errands)
+        due = await self._ledger.take(self._now(), free) if free else ()
+        for each in due:
+            self._errands.begin(self._look_up(each))
+        return Round(more=0 < free == len(due), full=len(self._errands) >= self._at_once_max)
 
     async def _look_up(self, due: Due) -> None:
         asked, began = self._now(), perf_counter()
