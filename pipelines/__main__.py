@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import functools
 import gc
 import os
@@ -47,6 +49,7 @@ GROUP = "hub-pipelines"
 TIMER_LANES = 2
 RETENTION_EVERY_S = 3600.0
 COLLECT_EVERY_OBJECTS = 50_000
+M_ARENA_MAX, ARENAS_MAX = -8, 2
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,12 @@ def collect_seldom() -> None:
     gc.set_threshold(COLLECT_EVERY_OBJECTS, 10, 10)
 
 
+def share_arenas() -> None:
+    """glibc gives each thread an arena of its own, and what one of them once held stays there: 20 MiB a worker (docs/bench.md)."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS_MAX)
+
+
 async def _migrate(settings: Settings) -> None:
     from pipelines.ledger import migrate  # brings SQLAlchemy, 20 MiB that workers and timers need not carry
 
@@ -218,6 +227,7 @@ def main() -> int:
         asyncio.run(_migrate(settings))
         return 0
     collect_seldom()
+    share_arenas()
     run = _worker if options.part == "worker" else _timers
     try:
         uvloop.run(run(settings, options.slot))
