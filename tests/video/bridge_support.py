@@ -17,7 +17,7 @@ from aiohttp.test_utils import unused_port
 from config.settings import load
 from config.telemetry import PrometheusMeter
 from schemas.cloudevents import decode_record
-from tests.connectors.sandbox_support import Running, running
+from tests.connectors.sandbox_support import ADULT, KEYS, PARENT, Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
 from video.people import Patient
@@ -30,7 +30,7 @@ from video.texts import Kept
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
-PAT, PER = "198005179810", "198502039820"
+PAT, PER = ADULT, PARENT
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Ledger:
         self.told.append((patient.key, room_id))
 
     def _patient(self, number: str) -> Patient:
-        return Patient(f"k{number[-4:]}", f"p{number[-4:]}", self.names[number], "+46701740605", f"b{number[-4:]}")
+        return Patient(f"k{number[-4:]}", KEYS.key(number), self.names[number], "+46701740605", f"b{number[-4:]}")
 
     def _there(self) -> None:
         if self.away:
@@ -249,9 +249,9 @@ async def worlds(
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
-        sandbox = await stack.enter_async_context(running(Path(directory)))
-        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         urls = tuple(f"http://127.0.0.1:{unused_port()}" for _ in range(count))
+        sandbox = await stack.enter_async_context(running(Path(directory), video_url=urls[0]))
+        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         made: list[World] = []
         ledger, texts, issuer = Ledger(), texts or KeptTexts(), sandbox.signer.issuer
 
