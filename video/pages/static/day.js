@@ -21,9 +21,9 @@ $("copy").addEventListener("click", async () => {
 });
 $("one-time-code").addEventListener("click", async () => {
   const { ok, body } = await post(`/api/rooms/${invited}/invite`, { one_time_code: true });
-  $("invite-says").textContent = ok
-    ? `Engångskod: ${body.one_time_code}. Den gäller i 10 minuter, för en deltagare. Lämna den inte i samma meddelande som länken.`
-    : "Det går inte att skapa en engångskod just nu.";
+  $("invite-says").replaceChildren(...(ok
+    ? ["Engångskod: ", element("strong", { class: "code" }, body.one_time_code), ". Den gäller i 10 minuter, för en deltagare. Lämna den inte i samma meddelande som länken."]
+    : ["Det går inte att skapa en engångskod just nu."]));
 });
 for (const name of ["invite", "who"]) $(`${name}-close`).addEventListener("click", () => $(name).close());
 
