@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import orjson
@@ -233,18 +233,35 @@ class Client:
             await self._task
 
 
+class Turn(NamedTuple):
+    """A TURN server as the bridge's settings name it."""
+
+    url: str = "turn:127.0.0.1:3478"
+    secret: str = "s"
+
+
+NOWHERE: Final = Turn()
+
+
 @asynccontextmanager
 async def world(
-    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble,
+    blur: Path | None = None,
+    texts: "KeptTexts | None" = None,
+    turn: Turn = NOWHERE,
 ) -> AsyncIterator[World]:
     """A bridge that listens, until the block ends."""
-    async with worlds(1, make_plane, blur, texts) as (made,):
+    async with worlds(1, make_plane, blur, texts, turn) as (made,):
         yield made
 
 
 @asynccontextmanager
 async def worlds(
-    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+    count: int,
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble,
+    blur: Path | None = None,
+    texts: "KeptTexts | None" = None,
+    turn: Turn = NOWHERE,
 ) -> AsyncIterator[list[World]]:
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
@@ -273,7 +290,7 @@ async def worlds(
             bridge = Bridge(
                 Ports(
                     make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
-                    jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
+                    jwks, "portal", turn_urls=(turn.url,), turn_secret=turn.secret, blur=blur,
                     ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
                 )
             )  # fmt: skip
