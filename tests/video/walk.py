@@ -1,11 +1,12 @@
 """Every page that people see, one after the other, each in the states that look different: for whoever judges pages as they are."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from playwright.async_api import Browser, Page
 
+from schemas import persons
 from tests.connectors.sandbox_support import (
     CHILD,
     NOW,
@@ -27,6 +28,8 @@ Look = Callable[[str, Page], Awaitable[None]]
 """Called with the state's name and the page that shows it."""
 Open = Callable[[Browser], Awaitable[Page]]
 """A page of a fresh profile with made-up devices."""
+NEW = persons.fictitious(date(1990, 4, 21), 985)
+"""Somebody without an account."""
 LONG = "Kallelse till röntgenundersökning och efterföljande läkarbesök"
 
 
@@ -43,7 +46,7 @@ async def shows(page: Page, name: str) -> None:
 async def the_world(w: World) -> None:
     """The sandbox's world: people, letters, bookings, prints, what arrived."""
     world, now = w.sandbox.world, w.sandbox.sandbox.clock.now()
-    for pid, name in ((PAT, "Pat Patientsson"), (PER, "Per Patientsson"), (CHILD, "Tuva Patientsson")):
+    for pid, name in ((PAT, "Pat Patientsson"), (PER, "Per Patientsson"), (CHILD, "Tuva Patientsson"), (NEW, "Ebba Ny")):
         tell(world, "person.changed.v1", person(pid, name))
     for pid in (PAT, PER):
         tell(world, "account.changed.v1", account(pid))
@@ -250,9 +253,8 @@ async def _app(w: World, page: Page, look: Look) -> None:
     tell(w.sandbox.world, "account.changed.v1", blocked | {"by": {"id": "SE2321000016-1", "role": "staff"}})
     await page.goto(f"{url}/app")
     await look("app-blocked", page)
-    tell(w.sandbox.world, "account.changed.v1", account(PER, "none") | {"as_of": NOW})
     await page.click("button:has-text('Logga ut')")
-    await page.fill("#number", PER)
+    await page.fill("#number", NEW)
     await page.keyboard.press("Enter")
     await page.wait_for_selector("nav[aria-label=Huvudmeny]")
     await look("app-without-account", page)

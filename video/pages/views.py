@@ -72,7 +72,7 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
 </section>
 <section id="over" hidden aria-labelledby="over-title">
   <h1 id="over-title" tabindex="-1"></h1><p id="over-text"></p>
-  <p><button type="button" id="again" hidden>Anslut igen</button></p>
+  <p><button type="button" id="again" hidden>Anslut igen</button></p><p id="over-close" class="note" hidden>Du kan stänga den här sidan.</p>
   {'<p><a href="/">Till dagens möten</a></p>' if role == 'staff' else ''}
 </section>
 <section id="meet" hidden aria-labelledby="meet-title">
@@ -193,7 +193,7 @@ def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequ
 <div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
 <button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>
 <p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
-<dialog id="who" aria-labelledby="who-title"><h2 id="who-title">Deltagare</h2><div id="who-body"></div>
+<dialog id="who" aria-labelledby="who-title"><h2 id="who-title" tabindex="-1">Deltagare</h2><div id="who-body"></div>
 <button type="button" class="quiet" id="who-close">Stäng</button></dialog>"""
     return page("Dagens möten", body, script="day.js", data={"unit": unit}, staff=staff, wide=True)
 

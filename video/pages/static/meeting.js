@@ -183,6 +183,7 @@ function over(reason) {
   $("over-title").textContent = title;
   $("over-text").textContent = text;
   $("again").hidden = !AGAIN.has(reason);
+  $("over-close").hidden = AGAIN.has(reason);
   show("over");
   $("over-title").focus();
 }
@@ -317,7 +318,7 @@ function panels() {
         element("button", { type: "button", "aria-label": `Släpp in ${each.name}`, onclick: () => line.say("admit", { pid: each.pid }) }, "Släpp in"),
         element("button", { type: "button", class: "quiet", "aria-label": `Neka ${each.name}`, onclick: () => line.say("deny", { pid: each.pid }) }, "Neka")))))) : "");
   $("people").replaceChildren(...state.people.map((each) => element("li", {},
-    element("span", { class: each.hand ? "hand" : "" }, each.hand ? icon("hand") : "", `${each.audio ? "" : "(mikrofon av) "}${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}`,
+    element("span", { class: each.hand ? "hand" : "" }, each.hand ? icon("hand") : "", `${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}${each.audio ? "" : " – mikrofonen är av"}`,
       each.phone ? element("a", { href: `tel:${each.phone}`, class: "phone" }, `Ring ${each.phone}`) : ""),
     element("button", { type: "button", class: "quiet", "aria-label": `Alternativ för ${each.name}`, onclick: () => menu(each.pid, `${each.pid}/camera`) }, icon("more")))));
   const gone = state.gone ?? [];
