@@ -16,7 +16,8 @@ COPY hub /src/hub
 RUN /opt/hub/bin/pip install --no-deps --no-build-isolation -e /src
 USER hub
 VOLUME /var/lib/hub
-EXPOSE 8080 8082 8090 7300/tcp 7300/udp
+# The gateway, the sandbox, and of each bridge that [video] bridges may ask for its pages and its media (config/ports.py).
+EXPOSE 8080 8090 8082 8113-8119 7300-7307/tcp 7300-7307/udp
 HEALTHCHECK --interval=10s --timeout=3s CMD ["/opt/hub/bin/hub", "status", "--dir", "/var/lib/hub", "--json"]
 ENTRYPOINT ["/opt/hub/bin/hub"]
 CMD ["up", "--dir", "/var/lib/hub"]

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from config.ports import BRIDGES_MAX
 from config.settings import load
 from hub.embedded.jars import ROOTS
 from hub.embedded.kafka import CLUSTER_ID, KafkaPlan, properties
@@ -123,6 +124,19 @@ def test_the_hub_finds_both_and_its_settings_stand(compose: dict[str, Any], tmp_
     assert settings.postgres_dsn().split("@")[1] == f"127.0.0.1:{settings.ports.postgres}/hub"
     assert str(settings.ports.postgres) in published
     assert settings.kafka.principals
+
+
+def test_the_image_names_the_ports_of_every_bridge_that_there_may_be() -> None:
+    ports = load({}).ports
+    line = next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("EXPOSE "))
+    exposed = set()
+    for word in line.split()[1:]:
+        numbers, _, kind = word.partition("/")
+        first, _, last = numbers.partition("-")
+        exposed |= {(number, kind or "tcp") for number in range(int(first), int(last or first) + 1)}
+    bridges = range(BRIDGES_MAX)
+    media = {(ports.media_of(slot), kind) for slot in bridges for kind in ("tcp", "udp")}
+    assert exposed == {(ports.gateway, "tcp"), (ports.sandbox, "tcp")} | {(ports.bridge(slot), "tcp") for slot in bridges} | media
 
 
 def test_no_password_stands_in_the_file() -> None:

@@ -1,6 +1,7 @@
 """The citizen app's meaning, without a browser: who sees what, the door of a video room, what an account says, no foreign forms."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,95 @@ async def test_a_patient_comes_into_an_open_meeting_with_a_ticket_for_that_patie
             assert answer.status == 404, "nobody else's meeting"
         ((token, body),) = asked
         assert (it.signer.read(token)["reader"], body) == (KEYS.key(ADULT), {"patient": ADULT})
+
+
+@asynccontextmanager
+async def visited(tmp_path: Path, kind: str = "single", lines: Any = ()) -> AsyncIterator[tuple[Running, list[Any]]]:
+    """A visit of the adult's that is over, and a video part that knows its chat; what it was asked."""
+    asked: list[Any] = []
+
+    async def history(request: web.Request) -> web.Response:
+        asked.append((request.headers["Authorization"].removeprefix("Bearer "), await request.json()))
+        return web.json_response({"lines": list(lines)})
+
+    app = web.Application()
+    app.router.add_post("/api/rooms/r-1/history", history)
+    async with TestServer(app) as video, running(tmp_path, video_url=str(video.make_url("")).rstrip("/")) as it:
+        for pid in (ADULT, PARENT):
+            tell(it.world, "person.changed.v1", person(pid, "Alva Almdalsson"))
+            tell(it.world, "account.changed.v1", account(pid))
+        was = it.sandbox.clock.now() - timedelta(days=1)
+        tell(it.world, "booking.shown.v1", booking("b-1", ADULT, start=was))
+        window = {"opens_at": was - timedelta(minutes=30), "closes_at": was + timedelta(hours=1), "state": "closed", "kind": kind}
+        tell(it.world, "room.changed.v1", room("r-1", "b-1") | window)
+        yield it, asked
+
+
+async def text_at(session: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+SAID = {"name": "Lisa Lindmyr", "text": "Ring <om> det blir värre", "at": "2026-11-23T09:31:00Z", "mine": False}
+MINE = {"name": "Alva Almdalsson", "text": "Tack", "at": "2026-11-23T09:32:00Z", "mine": True}
+NAMELESS = {"name": "", "text": "Hej", "at": "2026-11-23T09:33:00Z", "mine": False}
+
+
+async def test_a_patient_reads_the_chat_of_a_past_visit_from_the_inbox_and_the_booking(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    async with visited(tmp_path, lines=(SAID, MINE, NAMELESS)) as (it, asked):
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        for place in ("documents", "bookings"):
+            assert 'href="/app/meet/r-1/chat"' in (await text_at(session, f"{it.url}/app/{place}"))[1], place
+        status, text = await text_at(session, f"{it.url}/app/meet/r-1/chat")
+        assert status == 200
+        for words_there in (
+            "<strong>Lisa Lindmyr</strong>",
+            "Ring &lt;om&gt; det blir värre",
+            "<strong>Du</strong>",
+            "<strong>Deltagare</strong>",
+        ):
+            assert words_there in text
+        assert "Alva Almdalsson" not in text.partition("<ol")[2]
+        assert all((it.signer.read(token)["reader"], body) == (KEYS.key(ADULT), {"patient": ADULT}) for token, body in asked)
+
+
+async def test_a_groups_chat_stands_in_the_booking_and_not_in_the_inbox(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    async with visited(tmp_path, "group", lines=(SAID,)) as (it, asked):
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        assert "/chat" not in (await text_at(session, f"{it.url}/app/documents"))[1]
+        assert asked == []
+        assert "/app/meet/r-1/chat" in (await text_at(session, f"{it.url}/app/bookings"))[1]
+        assert "ingen journalhandling" in (await text_at(session, f"{it.url}/app/meet/r-1/chat"))[1]
+
+
+async def test_an_empty_chat_is_not_in_the_inbox_and_says_that_it_is_empty(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    async with visited(tmp_path) as (it, _):
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        assert "/chat" not in (await text_at(session, f"{it.url}/app/documents"))[1]
+        assert "Ingen skrev något" in (await text_at(session, f"{it.url}/app/meet/r-1/chat"))[1]
+
+
+async def test_nobody_reads_the_chat_of_somebody_else_or_of_a_withdrawn_room(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    async with visited(tmp_path, lines=(SAID,)) as (it, asked):
+        await session.post(f"{it.url}/app/login", data={"number": PARENT})
+        assert (await text_at(session, f"{it.url}/app/meet/r-1/chat"))[0] == 404
+        await session.post(f"{it.url}/app/login", data={"number": ADULT})
+        tell(it.world, "room.changed.v1", {**it.world.rooms["r-1"], "state": "void"})
+        assert (await text_at(session, f"{it.url}/app/meet/r-1/chat"))[0] == 404
+        assert "/chat" not in (await text_at(session, f"{it.url}/app/bookings"))[1]
+        assert asked == []
+
+
+async def test_the_inbox_shows_its_documents_also_while_the_video_part_is_away(it: Running, session: aiohttp.ClientSession) -> None:
+    was = it.sandbox.clock.now() - timedelta(days=1)
+    tell(it.world, "booking.shown.v1", booking("b-1", ADULT, start=was))
+    tell(it.world, "room.changed.v1", room("r-1", "b-1") | {"opens_at": was, "closes_at": was, "state": "closed"})
+    await session.post(f"{it.url}/app/login", data={"number": ADULT})
+    assert (await text_at(session, f"{it.url}/app/documents"))[0] == 200
+    status, text = await text_at(session, f"{it.url}/app/meet/r-1/chat")
+    assert (status, "Chatten kan inte visas just nu" in text) == (502, True)
 
 
 async def test_a_meeting_that_cannot_be_reached_is_told(it: Running, session: aiohttp.ClientSession) -> None:

@@ -125,6 +125,9 @@ async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_k
             await pat.click("#connect")
             await section(pat, "meet")
             await until(pat, f"document.querySelector('#lines').textContent.includes('{TEXT}')")
+            await pat.goto(f"http://127.0.0.1:{hub.base + 10}/app/documents")
+            await pat.get_by_role("link", name="Chatten från videobesöket").click()
+            await until(pat, f"document.querySelector('.chat')?.textContent.includes('{TEXT}') === true")
         finally:
             await browser.close()
     assert faults == []

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import orjson
@@ -17,7 +17,7 @@ from aiohttp.test_utils import unused_port
 from config.settings import load
 from config.telemetry import PrometheusMeter
 from schemas.cloudevents import decode_record
-from tests.connectors.sandbox_support import Running, running
+from tests.connectors.sandbox_support import ADULT, KEYS, PARENT, Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
 from video.people import Patient
@@ -30,7 +30,7 @@ from video.texts import Kept
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
-PAT, PER = "198005179810", "198502039820"
+PAT, PER = ADULT, PARENT
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Ledger:
         self.told.append((patient.key, room_id))
 
     def _patient(self, number: str) -> Patient:
-        return Patient(f"k{number[-4:]}", f"p{number[-4:]}", self.names[number], "+46701740605", f"b{number[-4:]}")
+        return Patient(f"k{number[-4:]}", KEYS.key(number), self.names[number], "+46701740605", f"b{number[-4:]}")
 
     def _there(self) -> None:
         if self.away:
@@ -233,25 +233,42 @@ class Client:
             await self._task
 
 
+class Turn(NamedTuple):
+    """A TURN server as the bridge's settings name it."""
+
+    url: str = "turn:127.0.0.1:3478"
+    secret: str = "s"
+
+
+NOWHERE: Final = Turn()
+
+
 @asynccontextmanager
 async def world(
-    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble,
+    blur: Path | None = None,
+    texts: "KeptTexts | None" = None,
+    turn: Turn = NOWHERE,
 ) -> AsyncIterator[World]:
     """A bridge that listens, until the block ends."""
-    async with worlds(1, make_plane, blur, texts) as (made,):
+    async with worlds(1, make_plane, blur, texts, turn) as (made,):
         yield made
 
 
 @asynccontextmanager
 async def worlds(
-    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
+    count: int,
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble,
+    blur: Path | None = None,
+    texts: "KeptTexts | None" = None,
+    turn: Turn = NOWHERE,
 ) -> AsyncIterator[list[World]]:
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
-        sandbox = await stack.enter_async_context(running(Path(directory)))
-        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         urls = tuple(f"http://127.0.0.1:{unused_port()}" for _ in range(count))
+        sandbox = await stack.enter_async_context(running(Path(directory), video_url=urls[0]))
+        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         made: list[World] = []
         ledger, texts, issuer = Ledger(), texts or KeptTexts(), sandbox.signer.issuer
 
@@ -273,7 +290,7 @@ async def worlds(
             bridge = Bridge(
                 Ports(
                     make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
-                    jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
+                    jwks, "portal", turn_urls=(turn.url,), turn_secret=turn.secret, blur=blur,
                     ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
                 )
             )  # fmt: skip

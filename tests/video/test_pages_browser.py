@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.connectors.sandbox_support import CHROMIUM_ARGUMENTS, chromium
-from tests.video.bridge_support import PAT, PER, World, world
+from tests.video.bridge_support import NOWHERE, PAT, PER, Turn, World, world
 from video.plane.plane import ForwardingPlane
 from video.plane.port import VideoPaused
 
@@ -23,9 +23,9 @@ WAIT_S = 180.0
 
 
 @asynccontextmanager
-async def clinic() -> AsyncIterator[tuple[World, Browser]]:
-    async with world(ForwardingPlane) as w, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), headless=True, args=ARGUMENTS)
+async def clinic(arguments: list[str] = ARGUMENTS, turn: Turn = NOWHERE) -> AsyncIterator[tuple[World, Browser]]:
+    async with world(ForwardingPlane, turn=turn) as w, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), headless=True, args=arguments)
         try:
             yield w, browser
         finally:
@@ -119,6 +119,8 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
         await gun.fill("#chat-text", "Hej!")
         await gun.keyboard.press("Enter")
         await until(lisa, "document.querySelector('#lines').textContent.includes('Hej!')")
+        await gun.click("#side-close")
+        assert await gun.evaluate("document.querySelector('#side').hidden && document.activeElement.id === 'show-chat'")
         await lisa.click("#people li:has-text('Pat') button")
         await lisa.click("text=Stäng av mikrofonen")
         await until(pat, "document.querySelector('#mute').textContent === 'Mikrofon av'")
@@ -149,8 +151,10 @@ async def test_a_patient_is_told_when_the_meeting_opens_and_a_withdrawal_ends_it
         pat = await visitor(browser, PHONE, faults)
         await patient_at_the_door(pat, w, "room-1", PAT)
         await section(pat, "wait")
-        await until(pat, "document.querySelector('#wait-text').textContent.includes('Mötet öppnar kl.')")
-        w.room("room-1", PAT, starts=90, state="void", reason="withdrawn", sequence=2)
+        await until(pat, "document.querySelector('#wait-text').textContent.includes('Mötet öppnar')")
+        w.room("room-1", PAT, starts=40 * 60, sequence=2)  # rebooked to another day
+        await until(pat, r"/öppnar \S+dag \d+ \S+ kl\. \d\d:\d\d\./.test(document.querySelector('#wait-text').textContent)")
+        w.room("room-1", PAT, starts=40 * 60, state="void", reason="withdrawn", sequence=3)
         await section(pat, "over")
         assert await pat.inner_text("#over-title") == "Mötet gäller inte"
         assert not await pat.is_visible("#again")

@@ -8,6 +8,8 @@ import pytest
 
 from tests.video.bridge_support import Client, World, world
 from video.plane.port import MediaState
+from video.rooms.model import SEAT_S
+from video.signalling import socket
 from video.signalling.messages import MESSAGE_BYTES_MAX
 
 
@@ -266,6 +268,27 @@ async def test_whom_the_plane_let_go_of_begins_anew_in_the_same_seat(w: World) -
     assert not w.plane.peers["lisa"].published, "a new peer of the plane"
     assert (await lisa.say("pub", sdp="v=0"))["type"] == "answer"
     assert w.said("left") == []
+
+
+async def test_who_falls_silent_leaves_the_room_by_and_by_and_the_others_are_told(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is switched off closes nothing: no answer to the heartbeat, then half a minute for coming back."""
+    room = w.room()
+    lisa = await w.line("lisa", "staff", room)
+    await lisa.say("hello")
+    monkeypatch.setattr(socket, "HEARTBEAT_S", 0.5)
+    silent = await w.http.ws_connect(f"{w.url}/ws", params={"token": w.token("pat", "patient", room)}, autoping=False)
+    await silent.send_json({"v": 1, "id": 1, "type": "hello"})
+    await lisa.state(lambda s: len(s.get("people", [])) == 2)
+    assert set(w.plane.peers) == {"lisa", "pat"}
+    seen = await lisa.state(lambda s: [p["pid"] for p in s.get("people", []) if p["away"]] == ["pat"])
+    assert len(seen["people"]) == 2 and "pat" in w.plane.peers, "the seat is kept, and with it what the plane has"
+    lisa.heard.clear()
+    w.now += timedelta(seconds=SEAT_S)
+    seen = await lisa.state(lambda s: [p["pid"] for p in s.get("people", [])] == ["lisa"])
+    assert [(p["pid"], p["place"]) for p in seen["gone"]] == [("pat", "left")]
+    assert set(w.plane.peers) == {"lisa"}
+    assert [event["participant"] for event in w.said("left")] == ["pat"]
+    await silent.close()
 
 
 async def test_turn_credentials_are_short_lived_and_name_nobody(w: World) -> None:

@@ -12,6 +12,10 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
+BRAND: Final = '<header class="brand"><p><img src="/static/icon.svg" alt="" width="28" height="28">Videomöte</p></header>'
+"""Above the pages of those who are no staff."""
+
+
 def page(
     title: str, main: str, *, script: str | None = None, data: dict[str, str] | None = None, staff: str = "", wide: bool = False
 ) -> str:
@@ -25,7 +29,7 @@ def page(
         '<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/static/style.css">'
         f"{module}</head><body{attributes}>"
         '<a class="skip" href="#main">Till innehållet</a>'
-        f"{_header(staff) if staff else ''}"
+        f"{_header(staff) if staff else BRAND}"
         f'<main id="main" class="{"wide" if wide else "narrow"}" tabindex="-1">{main}</main>'
         "<noscript><p>Videomöten behöver JavaScript i webbläsaren.</p></noscript></body></html>"
     )

@@ -18,9 +18,12 @@ def gate(room_id: str) -> str:
     return page(
         "Videomöte",
         '<h1>Videomöte</h1><div id="gate" role="status"><p>Ett ögonblick …</p></div>'
-        '<div id="choices" hidden><p>Är du patient? Öppna mötet från din bokning i Alltid öppet.</p>'
-        "<p>Är du inbjuden? Använd länken i din inbjudan.</p>"
-        f'<p><a class="button" href="/login?next=/meet/{escape(room_id)}">Logga in som vårdpersonal</a></p></div>',
+        '<div id="choices" hidden><section class="card"><h2>Är du patient?</h2>'
+        "<p>Öppna mötet från din bokning i Alltid öppet.</p></section>"
+        '<section class="card"><h2>Är du inbjuden?</h2><p>Använd länken i din inbjudan, eller skriv in möteskoden.</p>'
+        '<p><a class="button quiet" href="/m">Skriv in möteskod</a></p></section>'
+        '<section class="card"><h2>Arbetar du i vården?</h2>'
+        f'<p><a class="button quiet" href="/login?next=/meet/{escape(room_id)}">Logga in som vårdpersonal</a></p></section></div>',
         script="gate.js",
         data={"room": room_id},
     )
@@ -28,7 +31,7 @@ def gate(room_id: str) -> str:
 
 def refused(title: str, text: str, *, staff: str = "") -> str:
     back = '<p><a href="/">Till dagens möten</a></p>' if staff else ""
-    return page(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p>{back}", staff=staff)
+    return page(title, f'<h1>{escape(title)}</h1><div class="card"><p>{escape(text)}</p>{back}</div>', staff=staff)
 
 
 def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") -> str:
@@ -47,15 +50,15 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
   <div class="preview"><video id="preview" autoplay muted playsinline aria-label="Din bild"></video>
     <p id="preview-off" hidden>Kameran är avstängd</p></div>
   <p class="meter"><label for="level">Ljudnivå</label><meter id="level" min="0" max="100" low="5" value="0"></meter></p>
-  <div class="row"><button type="button" class="quiet" id="check-mic" aria-pressed="true">Mikrofon på</button>
-  <button type="button" class="quiet" id="check-cam" aria-pressed="true">Kamera på</button></div>
-  <div class="choices">
+  <div class="row"><button type="button" class="quiet" id="check-mic" aria-pressed="true">{icon("mic")}<b>Mikrofon på</b></button>
+  <button type="button" class="quiet" id="check-cam" aria-pressed="true">{icon("camera")}<b>Kamera på</b></button></div>
+  <details id="devices"><summary>Byt kamera, mikrofon eller bakgrund</summary><div class="choices">
   <p><label for="mic">Mikrofon</label><select id="mic"></select></p>
   <p><label for="cam">Kamera</label><select id="cam"></select></p>
   <p id="speaker-row"><label for="speaker">Högtalare</label><select id="speaker"></select></p>
   <p><label for="background">Bakgrund</label><select id="background"><option value="none">Ingen effekt</option>
   <option value="blur"{'' if blur else ' disabled'}>Oskarp{'' if blur else ' (är inte tillgänglig här)'}</option></select></p>
-  </div>
+  </div></details>
   {title_field}
   <p id="check-fault" class="error" role="alert"></p>
   <button type="button" id="connect" class="big" disabled>Anslut</button>
@@ -63,12 +66,13 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
 <section id="wait" hidden aria-labelledby="wait-title">
   <h1 id="wait-title" tabindex="-1">Väntrum</h1>
   <p id="wait-text" role="status"></p>
+  <p class="note">Håll den här sidan öppen. Du behöver inte göra något mer.</p>
   <div class="pulse" aria-hidden="true"><span></span><span></span><span></span></div>
   <p><button type="button" class="quiet" id="wait-leave">Lämna</button></p>
 </section>
 <section id="over" hidden aria-labelledby="over-title">
   <h1 id="over-title" tabindex="-1"></h1><p id="over-text"></p>
-  <p><button type="button" id="again" hidden>Anslut igen</button></p>
+  <p><button type="button" id="again" hidden>Anslut igen</button></p><p id="over-close" class="note" hidden>Du kan stänga den här sidan.</p>
   {'<p><a href="/">Till dagens möten</a></p>' if role == 'staff' else ''}
 </section>
 <section id="meet" hidden aria-labelledby="meet-title">
@@ -80,7 +84,7 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
     <div class="row"><button type="button" id="asked-yes">Sätt på mikrofonen</button>
     <button type="button" class="quiet" id="asked-no">Inte nu</button></div></div>
   <div class="stage"><div id="tiles" data-layout="gallery" aria-label="Deltagarnas bilder" role="list"></div>
-  <aside id="side" hidden aria-label="Sidopanel">
+  <aside id="side" hidden aria-label="Sidopanel"><button type="button" class="quiet" id="side-close">Stäng</button>
     <div id="panel-people" hidden><h2 tabindex="-1">Deltagare</h2><div id="lobby"></div><ul id="people"></ul><div id="gone"></div></div>
     <div id="panel-chat" hidden><h2 tabindex="-1">Chatt</h2>
       <ol id="lines" aria-live="polite" aria-relevant="additions"></ol>
@@ -129,17 +133,21 @@ def _bar(role: str) -> str:
 def guest_door(code: str, *, e_id: bool) -> str:
     """Mötesportalen (V9). Nothing of the meeting: not its time, not whose it is, and not whether the code is right."""
     e_id_way = (
-        f'<h2>E-legitimation</h2><p><a class="button" href="/login?next=/m/{escape(code)}&amp;as=guest">Logga in med e-legitimation</a></p>'
+        '<section class="card"><h2>Med e-legitimation</h2>'
+        f'<p><a class="button" href="/login?next=/m/{escape(code)}&amp;as=guest">'
+        '<span>Logga in med <span class="whole">e-legitimation</span></span></a></p></section>'
         if e_id
         else ""
     )
     form = f"""{e_id_way}
-<h2>Engångskod</h2><p>Koden har sex siffror och gäller i 10 minuter. Du får den av vårdpersonalen som bjöd in dig.</p>
+<section class="card"><h2>Med engångskod</h2>
+<p id="code-note">Koden har sex siffror och gäller i 10 minuter. Du får den av vårdpersonalen som bjöd in dig.</p>
 <form id="code-form" method="post"><p><label for="name">Ditt namn</label><input id="name" name="name" required
  maxlength="80" autocomplete="name"></p>
-<p><label for="one-time">Engångskod</label><input id="one-time" name="one-time" required inputmode="numeric" pattern="[0-9]{{6}}"
+<p><label for="one-time">Engångskod</label><input id="one-time" class="code" name="one-time"
+ aria-describedby="code-note fault" required inputmode="numeric" pattern="[0-9]{{6}}"
  maxlength="6" autocomplete="one-time-code"></p><p id="fault" class="error" role="alert"></p>
-<button type="submit">Logga in</button></form>"""
+<button type="submit">Logga in med kod</button></form></section>"""
     return page(
         "Mötesportalen", "<h1>Mötesportalen</h1><p>Du är inbjuden till ett videomöte. Välj hur du vill logga in.</p>" + form,
         script="guest.js", data={"code": code},
@@ -148,9 +156,9 @@ def guest_door(code: str, *, e_id: bool) -> str:
 
 def code_door() -> str:
     """/m: somebody has the meeting code and no link."""
-    return page("Mötesportalen", """<h1>Mötesportalen</h1><p>Ange möteskoden som står i din inbjudan.</p>
-<form id="meeting-form" method="post">
-<p><label for="code">Möteskod</label><input id="code" name="code" required maxlength="20"
+    return page("Mötesportalen", """<h1>Mötesportalen</h1><form id="meeting-form" class="card" method="post">
+<p id="code-note">Skriv in möteskoden. Den står i din inbjudan.</p>
+<p><label for="code">Möteskod</label><input id="code" class="code" name="code" aria-describedby="code-note" required maxlength="20"
  autocapitalize="characters" autocomplete="off" spellcheck="false"></p>
 <button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
 
@@ -181,11 +189,11 @@ def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequ
 <option value="45">45 min</option><option value="60">60 min</option><option value="90">90 min</option></select></p></div>
 <p id="conference-fault" class="error" role="alert"></p><button type="submit">Skapa</button></form></details>
 <dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
-<p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="6" readonly></textarea></p>
+<p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="9" readonly></textarea></p>
 <div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
 <button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>
 <p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
-<dialog id="who" aria-labelledby="who-title"><h2 id="who-title">Deltagare</h2><div id="who-body"></div>
+<dialog id="who" aria-labelledby="who-title"><h2 id="who-title" tabindex="-1">Deltagare</h2><div id="who-body"></div>
 <button type="button" class="quiet" id="who-close">Stäng</button></dialog>"""
     return page("Dagens möten", body, script="day.js", data={"unit": unit}, staff=staff, wide=True)
 

@@ -14,7 +14,7 @@ from secrets import randbits
 from typing import Final, Literal
 
 from schemas.errors import Malformed
-from video.plane import sdp
+from video.plane import overflow, sdp
 from video.plane import sender as senders
 from video.plane.connection import Connection
 from video.plane.dtls import Certificate
@@ -225,6 +225,7 @@ class ForwardingPlane:
         told["packets_out"] += sum(out.packets for out in outs)
         told["bytes_out"] += sum(out.octets for out in outs)
         told["refused"] += self.door.refused.total()
+        told |= {"unsent": float(self._shell.udp.dropped), "overflowed": float(overflow.of_socket(self._shell.udp.socket.fileno()))}
         return told | {"rooms": float(len(self._rooms)), "peers": float(len(self._peers))}
 
     # Connections

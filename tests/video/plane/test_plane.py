@@ -14,6 +14,7 @@ from schemas.errors import Malformed
 from tests.video.plane.net import Net, every, is_media, nothing
 from video.plane import payload, rtcp, rtp, stun
 from video.plane.dtls import Certificate
+from video.plane.limits import CHECK_LOST_S, OVER_S
 from video.plane.plane import ForwardingPlane
 from video.plane.policy import Downlink
 from video.plane.port import MediaState, Quality, SlotsChanged, Speaking, Told, VideoPaused, Want
@@ -302,6 +303,46 @@ async def test_who_closes_is_lost_at_once() -> None:
         await at.enter("a")
         await at.callers.pop("a").close()
         await until(lambda: MediaState("a", "lost") in at.told, "the loss")
+
+
+async def test_whom_nothing_is_heard_of_is_lost_and_then_let_go_of_and_nobody_sees_an_empty_picture() -> None:
+    """By a clock of our own: all of it happens between two ticks of the plane's."""
+    async with hall() as at:
+        plane, one = at.plane, await at.enter("a")
+        await at.enter("b")
+        talk = Talk(one)
+        await until(lambda: any(isinstance(t, SlotsChanged) and t.peer == "b" and taken(t) == {"a"} for t in at.told), "a's picture")
+        await talk.stop()
+        await until(lambda: {MediaState("a", "up"), MediaState("b", "up")} <= set(map(state_of, at.told)), "both")
+        at.told.clear()
+
+        def later(seconds: float) -> list[Told]:
+            """What is told when nothing but b was heard of for so long."""
+            told, now = len(at.told), began + seconds
+            for connection in plane._peers["b"].connections:
+                connection.heard_at = now
+            plane.tick(now, 1.0e9 + seconds)
+            return [each for each in at.told[told:] if isinstance(each, MediaState)]
+
+        began, gone = max(each.heard_at or 0.0 for each in plane._peers["a"].connections), list(plane._peers["a"].connections)
+        assert later(CHECK_LOST_S - 1) == []
+        assert later(CHECK_LOST_S + 1) == [MediaState("a", "lost")]
+        assert later(CHECK_LOST_S + OVER_S) == []
+        assert later(CHECK_LOST_S + OVER_S + 2) == [MediaState("a", "over")]
+        later(CHECK_LOST_S + OVER_S + 3)
+        told = [each for each in at.told if isinstance(each, SlotsChanged)]
+        assert told[-1].peer == "b" and taken(told[-1]) == set()
+        assert plane.figures()["peers"] == 1 and set(plane._peers) == {"b"}
+        assert not any(member in gone for member in plane.door.members.values()), "its way in is closed"
+        plane.join("room", "a", video_slots=1)
+
+
+def taken(told: SlotsChanged) -> set[str]:
+    return {slot.peer for slot in told.slots if slot.peer}
+
+
+def state_of(told: Told) -> MediaState | None:
+    return told if isinstance(told, MediaState) else None
 
 
 @pytest.mark.parametrize("frame", [b"\xff\xff" + bytes(100), b"\x00\x04GET ", b"\x00\x00", b"\x00"])

@@ -21,15 +21,16 @@ $("copy").addEventListener("click", async () => {
 });
 $("one-time-code").addEventListener("click", async () => {
   const { ok, body } = await post(`/api/rooms/${invited}/invite`, { one_time_code: true });
-  $("invite-says").textContent = ok
-    ? `Engångskod: ${body.one_time_code}. Den gäller i 10 minuter, för en deltagare. Lämna den inte i samma meddelande som länken.`
-    : "Det går inte att skapa en engångskod just nu.";
+  $("invite-says").replaceChildren(...(ok
+    ? ["Engångskod: ", element("strong", { class: "code" }, body.one_time_code), ". Den gäller i 10 minuter, för en deltagare. Lämna den inte i samma meddelande som länken."]
+    : ["Det går inte att skapa en engångskod just nu."]));
 });
 for (const name of ["invite", "who"]) $(`${name}-close`).addEventListener("click", () => $(name).close());
 
 async function who(room) {
   const answer = await fetch(`/api/rooms/${room}`);
   const place = $("who-body");
+  $("who-title").textContent = "Deltagare";
   if (!answer.ok) place.replaceChildren(element("p", { class: "error" }, "Uppgifterna kan inte visas just nu."));
   else {
     const { booked, people, subject } = await answer.json();
@@ -65,8 +66,9 @@ async function chat(room) {
   const shown = lines === null
     ? [element("p", { class: "error" }, "Chatten kan inte visas.")]
     : [lines.length ? element("ol", { id: "lines" }, ...lines.map((said) => element("li", {}, element("b", {}, `${said.name} `), element("time", { datetime: said.at }, clock(said.at)), element("p", {}, said.text)))) : element("p", {}, "Ingen har skrivit."), form];
-  $("who-body").replaceChildren(element("h3", { tabindex: -1, id: "chat-title" }, "Chatt"), ...shown);
-  $("chat-title").focus();
+  $("who-body").replaceChildren(...shown);
+  $("who-title").textContent = "Chatten från mötet";
+  $("who-title").focus();
 }
 
 $("conference").addEventListener("submit", async (event) => {

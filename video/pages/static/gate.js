@@ -9,7 +9,7 @@ if (ticket) {
   if (ok) location.reload();
   else {
     const [title, text] = REASONS[status === 503 ? "away" : body.reason] ?? REASONS.invalid;
-    $("gate").replaceChildren(element("p", { class: "error" }, `${title}. ${text}`));
+    $("gate").replaceChildren(element("div", { class: "card alert" }, element("p", { class: "error" }, title), element("p", {}, text)));
     $("choices").hidden = false;
   }
 } else {

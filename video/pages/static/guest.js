@@ -11,7 +11,7 @@ $("code-form")?.addEventListener("submit", async (event) => {
   const { ok, status, body } = await postPatiently(`/m/${document.body.dataset.code}/login`, { name: $("name").value.trim(), code: $("one-time").value });
   if (ok) location.href = body.next;
   else {
-    $("fault").textContent = status === 503 ? REASONS.away.join(". ") : "Koden stämmer inte eller gäller inte längre.";
+    $("fault").textContent = status === 503 ? REASONS.away.join(". ") : "Koden stämmer inte eller gäller inte längre. Kontrollera siffrorna, eller be vårdpersonalen om en ny kod.";
     if (status === 503) return;
     $("one-time").setAttribute("aria-invalid", "true");
     $("one-time").focus();

@@ -3,7 +3,7 @@ import { Devices } from "./devices.js";
 import { Line } from "./line.js";
 import { Media } from "./media.js";
 import { SLOTS, Tiles } from "./tiles.js";
-import { $, AGAIN, REASONS, clock, element, icon } from "./words.js";
+import { $, AGAIN, REASONS, clock, element, icon, when } from "./words.js";
 
 const { room, role } = document.body.dataset;
 const MUTED = "Vårdpersonalen har stängt av din mikrofon.";
@@ -123,8 +123,8 @@ function wait({ you, window: { opens_at, closes_at }, now }) {
   $("wait-title").textContent = you.place === "lobby" ? "Du är i lobbyn" : "Väntrum";
   says(you.place === "lobby"
     ? "Vänta här. Vårdpersonalen släpper in dig i mötet."
-    : opens ? `Mötet öppnar kl. ${clock(opens_at)}. Du kommer in när vårdpersonalen öppnar mötet.`
-      : `Mötet öppnas av vårdpersonalen. Du kommer in av dig själv. Det går att ansluta till kl. ${clock(closes_at)}.`);
+    : opens ? `Mötet öppnar ${when(opens_at, now)}. Du kommer in när vårdpersonalen öppnar mötet.`
+      : `Mötet öppnas av vårdpersonalen. Du kommer in av dig själv. Det går att ansluta till ${when(closes_at, now)}.`);
 }
 
 let joining = null;
@@ -183,6 +183,7 @@ function over(reason) {
   $("over-title").textContent = title;
   $("over-text").textContent = text;
   $("again").hidden = !AGAIN.has(reason);
+  $("over-close").hidden = AGAIN.has(reason);
   show("over");
   $("over-title").focus();
 }
@@ -285,6 +286,8 @@ $("asked-no").onclick = () => asked(false);
 // --- panels ------------------------------------------------------------------------------------------------------------------------
 
 for (const name of ["people", "chat", "settings"]) $(`show-${name}`).onclick = () => toggle(name);
+$("side-close").onclick = () => closePanel();
+function closePanel() { const was = panel; toggle(was); $(`show-${was}`).focus(); }
 
 function toggle(name, quiet = false) {
   panel = panel === name && !quiet ? null : name;
@@ -299,7 +302,7 @@ function toggle(name, quiet = false) {
 }
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, dialog");
-  if (event.key === "Escape" && panel && !$("details").open) { const was = panel; toggle(panel); $(`show-${was}`).focus(); }
+  if (event.key === "Escape" && panel && !$("details").open) closePanel();
   if (typing || !joined || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.code === "Space" && event.target === document.body && !event.repeat) { event.preventDefault(); micBefore = sends.audio; if (!sends.audio) setAudio(true); }
 });
@@ -315,7 +318,7 @@ function panels() {
         element("button", { type: "button", "aria-label": `Släpp in ${each.name}`, onclick: () => line.say("admit", { pid: each.pid }) }, "Släpp in"),
         element("button", { type: "button", class: "quiet", "aria-label": `Neka ${each.name}`, onclick: () => line.say("deny", { pid: each.pid }) }, "Neka")))))) : "");
   $("people").replaceChildren(...state.people.map((each) => element("li", {},
-    element("span", { class: each.hand ? "hand" : "" }, each.hand ? icon("hand") : "", `${each.audio ? "" : "(mikrofon av) "}${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}`,
+    element("span", { class: each.hand ? "hand" : "" }, each.hand ? icon("hand") : "", `${each.name || "Namn saknas"}${each.pid === me ? " (du)" : ""}${each.title ? `, ${each.title}` : ""}${each.audio ? "" : " – mikrofonen är av"}`,
       each.phone ? element("a", { href: `tel:${each.phone}`, class: "phone" }, `Ring ${each.phone}`) : ""),
     element("button", { type: "button", class: "quiet", "aria-label": `Alternativ för ${each.name}`, onclick: () => menu(each.pid, `${each.pid}/camera`) }, icon("more")))));
   const gone = state.gone ?? [];

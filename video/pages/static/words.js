@@ -1,7 +1,7 @@
 // Every sentence that the scripts say, and small helpers of the page.
 
 export const REASONS = {
-  void: ["Mötet gäller inte", "Videomötet kan inte öppnas. En ny bokning krävs."],
+  void: ["Mötet gäller inte", "Videomötet kan inte öppnas. En ny bokning krävs. Kontakta mottagningen om du har frågor."],
   closed: ["Mötet är stängt", "Mötet är avbokat eller stängt."],
   not_active: ["Rummet är inte klart än", "Det tar upp till 10 minuter från bokningen innan videomötesrummet aktiveras. Försök igen om en stund."],
   too_early: ["Mötet kan inte öppnas än", "Det går att öppna videomötet från 30 minuter före mötestiden."],
@@ -16,9 +16,9 @@ export const REASONS = {
   left: ["Du har lämnat mötet", "Du kan ansluta igen så länge mötet går att öppna."],
   elsewhere: ["Du är ansluten på ett annat ställe", "Mötet är öppet i en annan flik eller på en annan enhet."],
   timed_out: ["Anslutningen bröts", "Du var borta för länge. Du kan ansluta igen."],
-  expired: ["Länken gäller inte längre", "Öppna mötet på nytt."],
+  expired: ["Länken gäller inte längre", "Öppna mötet på nytt från din bokning eller din inbjudan."],
   used: ["Länken är redan använd", "Öppna mötet på nytt från din bokning."],
-  invalid: ["Länken gäller inte", "Öppna mötet på nytt."],
+  invalid: ["Länken gäller inte", "Öppna mötet på nytt från din bokning eller din inbjudan."],
   away: ["Tjänsten svarar inte", "Försök igen om en stund."],
   wrong_room: ["Länken gäller ett annat möte", "Öppna mötet på nytt från din bokning."],
 };
@@ -31,6 +31,9 @@ export const CAMERA_FAULTS = {
 
 export const $ = (id) => document.getElementById(id);
 export const clock = (text) => new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit", timeZone: "Europe/Stockholm" }).format(new Date(text));
+const dayOf = (text) => new Intl.DateTimeFormat("sv-SE", { weekday: "long", day: "numeric", month: "long", timeZone: "Europe/Stockholm" }).format(new Date(text));
+/** `kl. 09:30`, with the day where it is another one than today. */
+export const when = (text, now) => `${dayOf(text) === dayOf(now) ? "" : `${dayOf(text)} `}kl. ${clock(text)}`;
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);

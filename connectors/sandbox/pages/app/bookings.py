@@ -42,6 +42,12 @@ def door(room: Data | None, now: datetime) -> Door:
     return Door("Mötet är öppet. Du får vänta tills vården startar det.", room["room_id"])
 
 
+def may_have_chat(room: Data, now: datetime) -> bool:
+    """People write in the window (V14); a room that was withdrawn shows nothing (P10)."""
+    opened: bool = room["state"] != "void" and now >= parse_instant(room["opens_at"])
+    return opened
+
+
 def bookings_page(view: View, now: datetime) -> str:
     """Coming ones by time, then those that have been."""
     if view.subject.relation == "fullmakt":
@@ -89,6 +95,7 @@ def _booking(world: World, booking: Any, now: datetime) -> Html:
         tag("p", booking["unit_name"], class_="title"),
         tag("p", _what(booking), class_="from"),
         _door(world, booking, now) if video and ends + timedelta(hours=1) > now else None,
+        _chat(world, booking, now) if video and ends <= now else None,
     )
     return tag("div", leaf, about, class_="card plain booking")
 
@@ -108,3 +115,17 @@ def _door(world: World, booking: Any, now: datetime) -> Html:
     link = tag("a", icon("video"), "Anslut", tag("span", f" till videobesöket {words.clock(parse_instant(booking['start']))}",
                class_="hidden"), href=f"/app/meet/{quote(found.room_id, safe='')}", class_="button")  # fmt: skip
     return tag("div", text, link, class_="door open")
+
+
+def _chat(world: World, booking: Any, now: datetime) -> Html | None:
+    """After a visit: what was written there (V14: a group's chat is shown in the booking only)."""
+    room = world.room_of(booking["booking_id"])
+    if room is None or not may_have_chat(room, now):
+        return None
+    of_when = tag("span", f" från videobesöket {words.short_day(words.local(parse_instant(booking['start'])), words.local(now))}",
+                  class_="hidden")  # fmt: skip
+    return tag("p", tag("a", icon("chat"), "Läs chatten", of_when, href=chat_address(room["room_id"])), class_="more")
+
+
+def chat_address(room_id: str) -> str:
+    return f"/app/meet/{quote(room_id, safe='')}/chat"

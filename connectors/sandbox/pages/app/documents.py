@@ -19,8 +19,8 @@ OPENED: Final = "application/pdf"
 """The one type that a browser shows by itself; anything else is saved."""
 
 
-def documents_page(view: View, now: datetime) -> str:
-    """The list: unread ones first, then those that were read."""
+def documents_page(view: View, now: datetime, chats: Html | None = None) -> str:
+    """The list: unread ones first, then those that were read, then chats of visits (V14: an individual meeting's stands in the inbox)."""
     found = documents_of(view.world, view.person, view.subject)
     unread = [each for each in found if view.person not in each.read_by]
     read = [each for each in found if view.person in each.read_by]
@@ -30,7 +30,8 @@ def documents_page(view: View, now: datetime) -> str:
         tag("p", count, class_="lead") if found else None,
         tag("section", tag("h2", "Olästa"), document_list(view, unread, now)) if unread else None,
         tag("section", tag("h2", "Lästa"), document_list(view, read, now)) if read else None,
-        None if found else tag("p", "Här är det tomt. När vården skickar ett dokument visas det här.", class_="empty"),
+        chats,
+        None if found or chats else tag("p", "Här är det tomt. När vården skickar ett dokument visas det här.", class_="empty"),
         _gone(gone) if gone else None,
     ]
     return framed(view, "Dokument", PLACE, tag("h1", "Dokument"), tag("div", parts, data_live="documents"))

@@ -13,8 +13,8 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 
-from connectors.sandbox.pages.app import account, bookings, documents, login, meeting, people, start
-from connectors.sandbox.pages.app.access import Subject, document_for, subjects
+from connectors.sandbox.pages.app import account, bookings, chat, documents, login, meeting, people, start
+from connectors.sandbox.pages.app.access import Subject, bookings_of, document_for, subjects
 from connectors.sandbox.pages.app.frame import View, notice
 from connectors.sandbox.pages.app.sessions import COOKIE, SIGNER, Session, begin, end, session_of
 from connectors.sandbox.pages.attachments import attachment_of
@@ -32,6 +32,8 @@ GONE_FILE: Final = ("Bilagan visas inte", "Det finns ingen sådan bilaga här. K
 NO_FILE: Final = ("Bilagan kan inte hämtas just nu", "Försök igen om en stund, eller kontakta mottagningen.")
 NO_MEETING: Final = ("Mötet är inte öppet", "Titta under Tider när mötet öppnar.")
 VIDEO_AWAY: Final = ("Videomötet kan inte nås just nu", "Försök igen om en stund. Vården kan ringa upp dig om det inte går.")
+NO_CHAT: Final = ("Chatten visas inte", "Det finns ingen sådan chatt här. Kontakta mottagningen om du har frågor.")
+CHAT_AWAY: Final = ("Chatten kan inte visas just nu", "Försök igen om en stund.")
 AWAY: Final = ("Det gick inte just nu", "Inget har ändrats. Försök igen om en stund.")
 LIVE: Final = "X-Live"
 """The header by which a page's script asks again; such a request takes no message that a person shall read."""
@@ -100,7 +102,12 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 
 async def show_documents(request: web.Request, session: Session) -> web.StreamResponse:
-    return page(request, session, lambda view: documents.documents_page(view, _now(request)))
+    """Which visits have a chat is asked when a person opens the page, not each time its script does."""
+    now = _now(request)
+    if LIVE not in request.headers:
+        sandbox, subject = request.app[SANDBOX], _view(request, session, keep=True).subject
+        session.chats = await meeting.with_chat(sandbox, request.app[SIGNER], bookings_of(sandbox.world, subject), now)
+    return page(request, session, lambda view: documents.documents_page(view, now, chat.chat_list(view, session.chats, now)))
 
 
 async def show_document(request: web.Request, session: Session) -> web.StreamResponse:
@@ -140,6 +147,18 @@ async def join_meeting(request: web.Request, session: Session) -> web.StreamResp
         return html(notice(_view(request, session), *NO_MEETING), 404)
     address = await meeting.address_of(sandbox, request.app[SIGNER], patient, room_id)
     return to(address) if address is not None else html(notice(_view(request, session), *VIDEO_AWAY), 502)
+
+
+async def show_chat(request: web.Request, session: Session) -> web.StreamResponse:
+    """What was written in a meeting of the resident's, or of a child of the resident's (V14)."""
+    sandbox, room_id, now = request.app[SANDBOX], request.match_info["room"], _now(request)
+    booking = meeting.booking_in(sandbox.world, session.person, room_id, now)
+    if booking is None:
+        return html(notice(_view(request, session), *NO_CHAT), 404)
+    session.subject = booking["patient"]
+    lines = await meeting.chat_of(sandbox, request.app[SIGNER], booking["patient"], room_id)
+    view = _view(request, session)
+    return html(notice(view, *CHAT_AWAY), 502) if lines is None else html(chat.chat_page(view, booking, lines, now))
 
 
 async def show_people(request: web.Request, session: Session) -> web.StreamResponse:
@@ -220,6 +239,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/app/documents/{document}/open", with_account(open_document)),
         web.get("/app/bookings", with_account(show_bookings)),
         web.get("/app/meet/{room}", with_account(join_meeting)),
+        web.get("/app/meet/{room}/chat", with_account(show_chat)),
         web.get("/app/people", with_account(show_people)),
         web.post("/app/people", with_account(change_person)),
         web.get("/app/account", of_somebody(show_account)),
@@ -250,14 +270,17 @@ def _now(request: web.Request) -> datetime:
     return request.app[SANDBOX].clock.now()
 
 
-def _view(request: web.Request, session: Session) -> View:
-    """What the page is about. Somebody that the reader may see no more is not shown: then it is the reader's own."""
+def _view(request: web.Request, session: Session, *, keep: bool = False) -> View:
+    """What the page is about. Somebody that the reader may see no more is not shown: then it is the reader's own.
+
+    With `keep`, what is to be told once stays for the page itself.
+    """
     world, now = request.app[SANDBOX].world, _now(request)
     found = subjects(world, session.person, now)
     own = Subject(session.person, "self")
     subject = next((each for each in found if each.person == session.subject), own)
     session.subject = subject.person
-    said = None if LIVE in request.headers else session.take_said()
+    said = None if keep or LIVE in request.headers else session.take_said()
     view = View(world, session.person, subject, max(0, len(found) - 1), 0, said)
     return view._replace(unread=people.unread_of(view, subject)) if found else view
 
@@ -266,7 +289,7 @@ def page(request: web.Request, session: Session, made: Callable[[View], str]) ->
     """A page that tells which state it shows, to the minute of the hub's clock; 304 to who has it."""
     view = _view(request, session)
     revision, minute = request.app[SANDBOX].world.revision, f"{_now(request):%d%H%M}"
-    whose = sha256(f"{request.cookies.get(COOKIE)} {session.subject}".encode()).hexdigest()[:12]
+    whose = sha256(f"{request.cookies.get(COOKIE)} {session.subject} {session.chats}".encode()).hexdigest()[:12]
     etag = f'"{revision}.{minute}.{whose}"'
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})

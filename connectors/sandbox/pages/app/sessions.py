@@ -15,11 +15,12 @@ SESSIONS_MAX: Final = 1_000
 
 @dataclass(slots=True)
 class Session:
-    """`subject` is the person whose things are shown; `said` is told once, on the next page."""
+    """`subject` is the person whose things are shown; `said` is told once, on the next page; `chats` are visits that have one."""
 
     person: str
     subject: str
     said: str | None = None
+    chats: tuple[str, ...] = ()
 
     def take_said(self) -> str | None:
         said, self.said = self.said, None
