@@ -55,6 +55,7 @@ class Bookings:
         self._rooms: dict[UUID, Trigger] = {}
         self.judged: set[UUID] = set()
         self._left: set[UUID] = set()
+        self._leaving: set[UUID] = set()
         self._doubled: set[UUID] = set()
 
     async def load(self, bookings: Collection[UUID], people: Collection[UUID]) -> list[BookingRow]:
@@ -148,6 +149,8 @@ class Bookings:
                 row.reminded = False
             if person != row.person:
                 self._leave(row)
+            if status == BookingStatus.CANCELLED != row.status or (data.till_registered_at is not None and row.till_at is None):
+                self._leaving.add(row.booking)
             row.person, row.unit, row.digest, row.version, row.status = person, data.unit, digest, revision, status
             row.start, row.minutes, row.time_type, row.resource = start, data.minutes, data.time_type.id, data.resource.id
             row.hidden, row.video, row.blocked = hidden, video, data.journal_blocked
@@ -207,6 +210,8 @@ class Bookings:
         if same:
             return
         self.judged.add(row.booking)
+        if row.wanted and not wanted:
+            self._leaving.add(row.booking)
         told = news or wanted != row.wanted  # else a topic hears of it only when what it may see has changed (B8)
         row.wanted = wanted
         row.changed += 1
@@ -305,7 +310,7 @@ class Bookings:
         facts = [
             Member(
                 m.booking, m.start, m.minutes, m.video_since or now, m.wanted and m.room == ident,
-                m.status == BookingStatus.CANCELLED, m.till_at,
+                m.status == BookingStatus.CANCELLED and not m.dropped, m.till_at, m.booking in self._leaving,
             )
             for m in members
         ]  # fmt: skip

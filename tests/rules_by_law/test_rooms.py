@@ -292,6 +292,33 @@ async def test_one_who_becomes_protected_leaves_the_group(hub: LawDesk) -> None:
     assert (room["booking_ids"], room["state"]) == (["b2"], "scheduled")
 
 
+@pytest.mark.parametrize("first", ["protected", "another time type", "another room", "registered at the till"])
+async def test_a_group_room_closes_with_its_last_cancelled_whoever_left_before(hub: LawDesk, first: str) -> None:
+    """V6; B1: whose booking was withdrawn before is named no more."""
+    await adult(hub, OTHER)
+    await hub.take(video(ADULT, "b1", time_type=GROUP), video(OTHER, "b2", time_type=GROUP))
+    room = of(hub.said, "room.changed.v1")[-1]["room_id"]
+    gone = {
+        "protected": person(ADULT, protection="sekretessmarkering", as_of=LATER),
+        "another time type": video(ADULT, "b1", version=2),
+        "another room": video(ADULT, "b1", version=2, time_type=GROUP, start=VISIT + timedelta(days=1)),
+        "registered at the till": video(ADULT, "b1", version=2, time_type=GROUP, till_registered_at=LATER),
+    }
+    await hub.take(gone[first])
+    said = await hub.take(video(OTHER, "b2", version=2, status="cancelled", time_type=GROUP))
+    last = [one for one in of(said, "room.changed.v1") if one["room_id"] == room][-1]
+    assert (last["state"], last["reason"]) == ("closed", "cancelled")
+    assert last["booking_ids"] == (["b1", "b2"] if first == "registered at the till" else ["b2"])
+
+
+async def test_a_group_room_whose_last_is_withdrawn_is_void(hub: LawDesk) -> None:
+    """P10, V8."""
+    await adult(hub, OTHER)
+    await hub.take(video(ADULT, "b1", time_type=GROUP), video(OTHER, "b2", time_type=GROUP))
+    await hub.take(video(ADULT, "b1", version=2, status="cancelled", time_type=GROUP))
+    assert states(await hub.take(person(OTHER, protection="sekretessmarkering", as_of=LATER))) == ["void"]
+
+
 async def test_one_registered_at_the_till_leaves_the_group(hub: LawDesk) -> None:
     """V4, V8."""
     await adult(hub, OTHER)
