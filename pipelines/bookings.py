@@ -166,13 +166,14 @@ class Bookings:
 
     def _leave(self, row: BookingRow) -> None:
         """A booking that changes hands disappears for the one it was (the EHR corrected the patient)."""
-        key = self.context.key(self.context.people[row.person])  # `Work._load_people` has everybody of a known booking
+        key = row.partition_by or self.context.key(self.context.people[row.person])  # `Work._load_people` has everybody of a known booking
         row.changed += 1
         if row.shown_app:
             self.context.out.booking_hidden(APP, row, key)
         if row.shown_portal:
             self.context.out.booking_hidden(PORTAL, row, key)
         row.shown_app = row.shown_portal = row.notified = row.reminded = False
+        row.partition_by = None
 
     def opened(self, command: SessionIn, room: RoomRow | None) -> None:
         """V4: from the first opening on, a registration at the till closes nothing."""
@@ -219,9 +220,9 @@ class Bookings:
         for topic, was, shown in ((APP, row.shown_app, decision.app), (PORTAL, row.shown_portal, decision.portal)):
             if shown and content:
                 if told or not was:
-                    self.context.out.booking_shown(topic, row, key, person.pid, content)
+                    self.context.out.booking_shown(topic, row, row.partition_by or key, person.pid, content)
             elif was:
-                self.context.out.booking_hidden(topic, row, key)
+                self.context.out.booking_hidden(topic, row, row.partition_by or key)
         row.shown_app, row.shown_portal = visible
         if "notification" in self.context.policy.unit(row.unit).active:
             for notify in decision.notify:

@@ -13,6 +13,7 @@ from pipelines.work import Committed
 from schemas.telemetry import NullMeter
 from tests.pipelines.desk import (
     ANNA,
+    MOTHER,
     START,
     Desk,
     account,
@@ -100,6 +101,15 @@ async def test_a_past_booking_gets_a_tombstone_on_both_topics_where_its_last_sta
     assert await _run(hub, 408, bookings=400) == {"bookings": 1}
     left = outbox.unpack(await hub.pool.fetchval("SELECT data FROM outbox"))
     assert [(o.topic, o.key, o.value) for o in left] == [(s.topic, s.key.encode(), None) for s in shown]
+    assert {o.partition_key for o in left} == {hub.decoder.keys.key(ANNA).encode()}
+
+
+async def test_the_tombstone_of_a_renumbered_persons_booking_goes_where_it_stands(hub: Desk) -> None:
+    """P4."""
+    await hub.take(booking(ANNA))
+    await hub.take(person(MOTHER), person(ANNA, replaced_by=MOTHER, as_of=START + timedelta(hours=1)))
+    assert await _run(hub, 408, bookings=400) == {"bookings": 1}
+    left = outbox.unpack(await hub.pool.fetchval("SELECT data FROM outbox"))
     assert {o.partition_key for o in left} == {hub.decoder.keys.key(ANNA).encode()}
 
 
