@@ -10,11 +10,12 @@ from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import AwareDatetime, Field, RootModel
+from pydantic import Field, RootModel
 
 from schemas.cloudevents import time_text
+from schemas.fields import DoubledHour, LocalInstant, unflagged
 from schemas.policy import Policy
-from video.doors import Body, Site, as_json, body, fail
+from video.doors import Body, Site, as_json, body, fail, refuse
 from video.pages import views
 from video.passing import Passing
 from video.people import Patient, People
@@ -51,7 +52,7 @@ class NewConference(Body):
     kind: Literal["conference"]
     unit: _Unit
     subject: Annotated[str, Field(min_length=1, max_length=100)]
-    start: AwareDatetime
+    start: LocalInstant
     minutes: Annotated[int, Field(ge=5, le=LENGTH_MINUTES_MAX)]
 
 
@@ -128,11 +129,12 @@ class RoomsDoor:
         staff = await self._site.staff_caller(request, asked.unit)
         now, ident = self._now(), self._own_name()
         if isinstance(asked, NewConference):
-            if not now - timedelta(hours=1) <= asked.start <= now + AHEAD_MAX:
-                fail("malformed", "start: is not near enough")
+            start = unflagged(asked.start) if isinstance(asked.start, DoubledHour) else asked.start
+            if not now - timedelta(hours=1) <= start <= now + AHEAD_MAX:
+                refuse("/start", "is past, or too far ahead")
             margin = timedelta(minutes=self._policy.unit(asked.unit).limits.room_margin_minutes)
-            end = asked.start + timedelta(minutes=asked.minutes)
-            room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, asked.start - margin, end + margin)
+            end = start + timedelta(minutes=asked.minutes)
+            room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, start - margin, end + margin)
             self._keeping.subject(room, asked.subject)  # no topic has a place for it
         else:
             patient = await self._person(asked.patient)
@@ -280,7 +282,7 @@ class RoomsDoor:
         except (OSError, TimeoutError):
             fail("unavailable", "The ledger cannot be reached")
         except ValueError:
-            fail("malformed", "patient")
+            refuse("/patient", "is not a person id")
         if patient is None:
             fail("not-found")
         return patient

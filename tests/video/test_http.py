@@ -3,6 +3,8 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import orjson
@@ -100,6 +102,42 @@ async def test_a_conference_has_its_booker_as_resource_and_its_subject_is_in_no_
     assert (start - room.opens_at, room.closes_at - start) == (timedelta(minutes=30), timedelta(minutes=60))
     assert "Planering" not in str(w.records)
     assert (await w.api("GET", f"/api/rooms/{made['room_id']}", "lisa"))[1]["subject"] == "Planering"
+
+
+async def test_a_conferences_start_without_a_zone_is_stockholms(w: World) -> None:
+    start = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0)
+    local = start.astimezone(ZoneInfo("Europe/Stockholm")).replace(tzinfo=None).isoformat()
+    body = {"kind": "conference", "unit": UNIT, "subject": "Planering", "start": local, "minutes": 30}
+    status, made = await w.api("POST", "/api/rooms", "lisa", body)
+    assert status == 201
+    assert start - w.bridge.desk.meetings[made["room_id"]].room.opens_at == timedelta(minutes=30)
+
+
+FAULTS = [
+    ({"kind": "chat", "unit": UNIT}, "/patient", "is required"),
+    ({"kind": "chat", "unit": UNIT, "patient": "not a number"}, "/patient", "is not a person id"),
+    (
+        {"kind": "conference", "unit": UNIT, "subject": "x", "start": "2000-01-01T10:00:00Z", "minutes": 30},
+        "/start",
+        "is past, or too far ahead",
+    ),
+    ({"kind": "conference", "unit": UNIT, "subject": "x", "start": "2000-01-01T10:00:00Z", "minutes": "x"}, "/minutes", None),
+    ({"kind": "single"}, "", None),
+    ([], "", None),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer", "reason"), FAULTS)
+async def test_a_problem_document_points_to_the_fault(w: World, body: Any, pointer: str, reason: str | None) -> None:
+    _, problem = await w.api("POST", "/api/rooms", "lisa", body)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert reason in (None, problem["errors"][0]["detail"])
+
+
+async def test_who_is_known_but_no_staff_is_forbidden_and_who_is_not_known_is_not_let_in(w: World) -> None:
+    w.room("room-1", PAT)
+    assert (await w.api("GET", "/api/rooms/room-1", "olle"))[0] == 403
+    assert (await w.api("GET", "/api/rooms/room-1", ""))[0] == 401
 
 
 @pytest.mark.parametrize("who", ["app", "olle", ""])
