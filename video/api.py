@@ -179,7 +179,7 @@ class RoomsDoor:
         asked: Invite = await body(request, Invite)
         room, now = meeting.room, self._now()
         if room.state in ("void", "closed") or now >= room.closes_at:
-            fail("conflict", "The room takes nobody any more")
+            fail("wrong-state", "The room takes nobody any more")
         code = meeting_code(self._secret, room.room_id, room.opens_at)
         url = f"{self._site.url}/m/{code}"
         start = room.opens_at + views.margin_of(room.kind)
@@ -237,7 +237,7 @@ class RoomsDoor:
         meeting = self.meeting(request)
         staff, room_id = await self._site.staff_caller(request, meeting.room.unit), meeting.room.room_id
         if meeting.room.state == "void":
-            fail("conflict", "The room is not valid any more")
+            fail("wrong-state", "The room is not valid any more")
         await self._keeping.recalled(room_id)
         lines = await self._lines(meeting.room)
         self._log("video.chat_read", meeting.room, staff, self._now())
@@ -263,7 +263,7 @@ class RoomsDoor:
         try:
             self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
         except Refused as refused:
-            fail("conflict", refused.reason)
+            fail("wrong-state", refused.reason)
         self._log("video.chat_written", meeting.room, staff, self._now())
         return as_json({}, 201)
 

@@ -140,6 +140,12 @@ async def test_who_is_known_but_no_staff_is_forbidden_and_who_is_not_known_is_no
     assert (await w.api("GET", "/api/rooms/room-1", ""))[0] == 401
 
 
+async def test_a_room_that_takes_nobody_says_that_it_is_its_state(w: World) -> None:
+    w.room("void", PAT, state="void")
+    status, problem = await w.api("POST", "/api/rooms/void/invite", "lisa", {})
+    assert (status, problem["type"]) == (409, "urn:care-hub:problem:wrong-state")
+
+
 @pytest.mark.parametrize("who", ["app", "olle", ""])
 async def test_only_staff_of_the_unit_make_see_and_invite(w: World, who: str) -> None:
     w.room("other", PAT, unit="SE2321000016-C3")
