@@ -371,6 +371,19 @@ async def test_the_reminder_follows_the_rebooked_start(hub: LawDesk) -> None:
     assert [one["kind"] for one in of(await hub.wait(minutes=2), "notification.requested.v1")] == ["reminder"]
 
 
+async def test_a_visit_that_is_moved_after_its_reminder_is_reminded_of_again_and_by_another_id(hub: LawDesk) -> None:
+    """V7, CONTRACTS: whoever takes each id once must not lose the reminder of the new time; the old time again is no news (N3)."""
+    await adult(hub)
+    times = (START + 120 * MINUTE, START + 240 * MINUTE)
+    await hub.take(video(ADULT, start=times[0]))
+    said = await hub.wait(minutes=106)
+    await hub.take(video(ADULT, version=2, status="rebooked", start=times[1]))
+    said += await hub.wait(minutes=130)
+    reminders = [one for one in of(said, "notification.requested.v1") if one["kind"] == "reminder"]
+    assert [at(one["not_after"]) for one in reminders] == list(times)
+    assert len({one["notification_id"] for one in reminders}) == 2
+
+
 @pytest.mark.parametrize("more", [{"status": "cancelled"}, {"journal_blocked": True}, {"time_type": VISIBLE}])
 async def test_no_reminder_of_what_is_no_video_visit_any_more(hub: LawDesk, more: dict[str, Any]) -> None:
     """V7, B3, V5."""
