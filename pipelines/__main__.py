@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -45,7 +46,8 @@ from schemas.topics import PRODUCER_BYTES_MAX
 log = structlog.get_logger()
 GROUP = "hub-pipelines"
 TIMER_LANES = 2
-RETENTION_EVERY_S = 3600.0
+RETENTION_EVERY = timedelta(hours=1)
+RETENTION_LOOK_S = 5.0
 COLLECT_EVERY_OBJECTS = 50_000
 
 
@@ -146,8 +148,8 @@ async def _timers(settings: Settings, slot: int) -> None:
         _on_signals(timers.stop)
         measure = functools.partial(_measure, parts)
         counting = asyncio.create_task(gauges.every(gauges.EVERY_S, measure, end_process))
-        keep = functools.partial(_keep, parts, name, delivery)
-        keeping = asyncio.create_task(gauges.every(RETENTION_EVERY_S, keep, end_process))
+        keep = gauges.spaced(RETENTION_EVERY, parts.clock.now, functools.partial(_keep, parts, name, delivery))
+        keeping = asyncio.create_task(gauges.every(RETENTION_LOOK_S, keep, end_process))
         ready = True
         await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
         keeping.cancel()
