@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -47,7 +48,11 @@ from schemas.topics import PRODUCER_BYTES_MAX
 log = structlog.get_logger()
 GROUP = "hub-pipelines"
 TIMER_LANES = 2
-RETENTION_EVERY_S = 3600.0
+RETENTION_EVERY = timedelta(hours=1)
+RETENTION_LOOK_S = 5.0
+SHOWN = ("bookings_days", "rooms_days")
+"""What stands on compacted topics gets its tombstones by the hub's clock. The rest goes hourly by the wall, as Kafka's own retention does:
+`hub reconcile` compares with topics that a moved clock does not shorten."""
 COLLECT_EVERY_OBJECTS = 50_000
 M_ARENA_MAX, ARENAS_MAX = -8, 2
 
@@ -149,11 +154,17 @@ async def _timers(settings: Settings, slot: int) -> None:
         _on_signals(timers.stop)
         measure = functools.partial(_measure, parts)
         counting = asyncio.create_task(gauges.every(gauges.EVERY_S, measure, end_process))
+        days = settings.retention.model_dump()
         keep = functools.partial(_keep, parts, name, delivery)
-        keeping = asyncio.create_task(gauges.every(RETENTION_EVERY_S, keep, end_process))
+        shown = gauges.spaced(RETENTION_EVERY, parts.clock.now, functools.partial(keep, {table: days.pop(table) for table in SHOWN}))
+        keeping = [
+            asyncio.create_task(gauges.every(RETENTION_LOOK_S, shown, end_process)),
+            asyncio.create_task(gauges.every(RETENTION_EVERY.total_seconds(), functools.partial(keep, days), end_process)),
+        ]
         ready = True
         await asyncio.gather(*(timers.run() for _ in range(TIMER_LANES)))
-        keeping.cancel()
+        for task in keeping:
+            task.cancel()
         counting.cancel()
         await delivery.stop()
     await _leave(parts, slot_, health)
@@ -170,9 +181,8 @@ async def _measure(parts: Parts) -> None:
     await gauges.measure(parts.pool, parts.meter, parts.clock.now())
 
 
-async def _keep(parts: Parts, slot: str, delivery: Delivery) -> None:
+async def _keep(parts: Parts, slot: str, delivery: Delivery, days: dict[str, int]) -> None:
     """What the settings no longer keep goes, beside the work of the timers."""
-    days = parts.settings.retention.model_dump()
     gone = await retention.run(parts.pool, parts.clock.now(), days, parts.meter, keys=parts.decoder.keys, slot=slot, post=delivery.post)
     log.info("retention_applied", rows=sum(gone.values()))
 

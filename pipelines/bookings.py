@@ -55,6 +55,7 @@ class Bookings:
         self._rooms: dict[UUID, Trigger] = {}
         self.judged: set[UUID] = set()
         self._left: set[UUID] = set()
+        self._leaving: set[UUID] = set()
         self._doubled: set[UUID] = set()
 
     async def load(self, bookings: Collection[UUID], people: Collection[UUID]) -> list[BookingRow]:
@@ -148,6 +149,8 @@ class Bookings:
                 row.reminded = False
             if person != row.person:
                 self._leave(row)
+            if status == BookingStatus.CANCELLED != row.status or (data.till_registered_at is not None and row.till_at is None):
+                self._leaving.add(row.booking)
             row.person, row.unit, row.digest, row.version, row.status = person, data.unit, digest, revision, status
             row.start, row.minutes, row.time_type, row.resource = start, data.minutes, data.time_type.id, data.resource.id
             row.hidden, row.video, row.blocked = hidden, video, data.journal_blocked
@@ -163,13 +166,14 @@ class Bookings:
 
     def _leave(self, row: BookingRow) -> None:
         """A booking that changes hands disappears for the one it was (the EHR corrected the patient)."""
-        key = self.context.key(self.context.people[row.person])  # `Work._load_people` has everybody of a known booking
+        key = row.partition_by or self.context.key(self.context.people[row.person])  # `Work._load_people` has everybody of a known booking
         row.changed += 1
         if row.shown_app:
             self.context.out.booking_hidden(APP, row, key)
         if row.shown_portal:
             self.context.out.booking_hidden(PORTAL, row, key)
         row.shown_app = row.shown_portal = row.notified = row.reminded = False
+        row.partition_by = None
 
     def opened(self, command: SessionIn, room: RoomRow | None) -> None:
         """V4: from the first opening on, a registration at the till closes nothing."""
@@ -207,6 +211,8 @@ class Bookings:
         if same:
             return
         self.judged.add(row.booking)
+        if row.wanted and not wanted:
+            self._leaving.add(row.booking)
         told = news or wanted != row.wanted  # else a topic hears of it only when what it may see has changed (B8)
         row.wanted = wanted
         row.changed += 1
@@ -214,9 +220,9 @@ class Bookings:
         for topic, was, shown in ((APP, row.shown_app, decision.app), (PORTAL, row.shown_portal, decision.portal)):
             if shown and content:
                 if told or not was:
-                    self.context.out.booking_shown(topic, row, key, person.pid, content)
+                    self.context.out.booking_shown(topic, row, row.partition_by or key, person.pid, content)
             elif was:
-                self.context.out.booking_hidden(topic, row, key)
+                self.context.out.booking_hidden(topic, row, row.partition_by or key)
         row.shown_app, row.shown_portal = visible
         if "notification" in self.context.policy.unit(row.unit).active:
             for notify in decision.notify:
@@ -305,7 +311,7 @@ class Bookings:
         facts = [
             Member(
                 m.booking, m.start, m.minutes, m.video_since or now, m.wanted and m.room == ident,
-                m.status == BookingStatus.CANCELLED, m.till_at,
+                m.status == BookingStatus.CANCELLED and not m.dropped, m.till_at, m.booking in self._leaving,
             )
             for m in members
         ]  # fmt: skip

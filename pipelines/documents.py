@@ -199,7 +199,7 @@ class Documents:
             effects = self._mark(row, effects)
             if self._escalate(row):
                 decision = decision._replace(rule="R3", steps=(*decision.steps, routing.ESCALATED))
-            elif not effects.print_updated:
+            elif not effects.print_updated and not _moves(row.deadline, decision.deadline):
                 due_at = self._due(row, decision)
                 if due_at != row.due_at or decision.deadline != row.deadline:
                     row.due_at, row.deadline = due_at, decision.deadline
@@ -514,6 +514,11 @@ def _says_more(effects: Effects) -> bool:
         or effects.settled
         or effects.notify
     )
+
+
+def _moves(deadline: datetime | None, to: datetime | None) -> bool:
+    """R14: another deadline is another decision, and is told; that there is none any more follows from what settled it."""
+    return deadline is not None and to is not None and deadline != to
 
 
 def _with_update(effects: Effects) -> Effects:

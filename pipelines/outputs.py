@@ -216,7 +216,9 @@ class Outbox:
         self._add("print.entries.v1", "print.settled.v1", key, ident, row.document_id, row.changed, _json(data))
 
     def notification(self, notify: Notify, about: str, key: str, sequence: int) -> None:
-        ident = uid_text("notification", about, notify.kind, notify.recipient.pid)
+        """V7: each time of a visit has a reminder of its own; of anything else nobody is told twice (N3)."""
+        time = (notify.not_after.isoformat(),) if notify.kind == "reminder" else ()
+        ident = uid_text("notification", about, notify.kind, notify.recipient.pid, *time)
         data = {
             "notification_id": ident,
             "recipient": notify.recipient.pid,

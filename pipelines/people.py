@@ -85,7 +85,7 @@ class People:
         if self._unlinked:
             await connection.execute("DELETE FROM aliases WHERE old = ANY($1)", list(self._unlinked))
         for old, now in self.moved:
-            await move(connection, old, now)
+            await move(connection, old, now, self.context.keys.key(self.persons[old].pid))
 
     # --- the register ------------------------------------------------------------------------------------------------------
 
@@ -263,8 +263,11 @@ def _told(row: PersonRow) -> dict[str, int]:
     return told
 
 
-async def move(connection: Connection, old: UUID, now: UUID) -> None:
-    """P4: from now on the old number's documents, bookings, account, links and mailboxes are the current person's."""
+async def move(connection: Connection, old: UUID, now: UUID, key: str) -> None:
+    """P4: from now on the old number's documents, bookings, account, links and mailboxes are the current person's.
+
+    `key` is the old number's: what a compacted topic has of a booking stays where it was placed by it.
+    """
     await connection.execute(
         "INSERT INTO aliases (old, current) VALUES ($1, $2) ON CONFLICT (old) DO UPDATE SET current = excluded.current",
         old,
@@ -273,7 +276,6 @@ async def move(connection: Connection, old: UUID, now: UUID) -> None:
     for statement in (
         "UPDATE aliases SET current = $2 WHERE current = $1",
         "UPDATE documents SET person = $2 WHERE person = $1 AND open",
-        "UPDATE bookings SET person = $2 WHERE person = $1",
         "UPDATE accounts SET person = $2 WHERE person = $1 AND NOT EXISTS (SELECT FROM accounts WHERE person = $2)",
         "UPDATE mailboxes m SET person = $2 WHERE person = $1 AND NOT EXISTS (SELECT FROM mailboxes o WHERE o.person = $2"
         " AND o.sender = m.sender AND o.operator = m.operator)",
@@ -286,3 +288,6 @@ async def move(connection: Connection, old: UUID, now: UUID) -> None:
     ):
         args: Sequence[UUID] = (old, now) if "$2" in statement else (old,)
         await connection.execute(statement, *args)
+    await connection.execute(
+        "UPDATE bookings SET person = $2, partition_by = coalesce(partition_by, $3) WHERE person = $1", old, now, key
+    )

@@ -117,6 +117,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = MappingProxyType(
             ProblemType("not-acceptable", 406, "None of the accepted formats can be given"),
             ProblemType("timeout", 408, "The request came too slowly"),
             ProblemType("conflict", 409, "The same id came before with other content"),
+            ProblemType("wrong-state", 409, "What this is about does not allow it now"),
             ProblemType("length-required", 411, "The length of the body must be told"),
             ProblemType("too-large", 413, "The request exceeds a limit"),
             ProblemType("unsupported-media-type", 415, "The content type is not taken here"),

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -105,6 +105,10 @@ class LedgerPeople:
             found = await meetings.person_of(await self._ledger.connected(), self._keys.uuid(number))
         return Patient(str(found.person), self._keys.key(found.pid), found.name, found.phone) if found is not None else None
 
+    async def is_withdrawn(self, patient: Patient) -> bool:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            return await meetings.is_withdrawn(await self._ledger.connected(), UUID(patient.key))
+
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         """V10: at once, without content (N2). The recipient's number is the ledger's, never the caller's."""
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
@@ -201,6 +205,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
             secret(settings.secrets_dir, PART), settings.video_url, settings.oidc_issuer, settings.auth.audience, jwks,
             settings.video.client_id, _read(settings.video.client_secret_file), (local,) if local else (), settings.video.turn_urls,
             _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team,
+            timedelta(days=settings.retention.rooms_days),
         )
     )  # fmt: skip
     assert plane is not None

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import AwareDatetime, Field, RootModel
+from pydantic import Field, RootModel
 
 from schemas.cloudevents import time_text
+from schemas.fields import DoubledHour, LocalInstant, unflagged
 from schemas.policy import Policy
-from video.doors import Body, Site, as_json, body, fail
+from video.doors import Body, Site, as_json, body, fail, refuse
 from video.pages import views
 from video.passing import Passing
 from video.people import Patient, People
@@ -51,7 +52,7 @@ class NewConference(Body):
     kind: Literal["conference"]
     unit: _Unit
     subject: Annotated[str, Field(min_length=1, max_length=100)]
-    start: AwareDatetime
+    start: LocalInstant
     minutes: Annotated[int, Field(ge=5, le=LENGTH_MINUTES_MAX)]
 
 
@@ -92,6 +93,8 @@ class RoomsDoor:
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
         self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
+        self.chats: dict[str, Patient] = {}
+        """The patients of the chat rooms made here, for as long as a room lasts."""
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/api/rooms", self.listed)
@@ -128,11 +131,12 @@ class RoomsDoor:
         staff = await self._site.staff_caller(request, asked.unit)
         now, ident = self._now(), self._own_name()
         if isinstance(asked, NewConference):
-            if not now - timedelta(hours=1) <= asked.start <= now + AHEAD_MAX:
-                fail("malformed", "start: is not near enough")
+            start = unflagged(asked.start) if isinstance(asked.start, DoubledHour) else asked.start
+            if not now - timedelta(hours=1) <= start <= now + AHEAD_MAX:
+                refuse("/start", "is past, or too far ahead")
             margin = timedelta(minutes=self._policy.unit(asked.unit).limits.room_margin_minutes)
-            end = asked.start + timedelta(minutes=asked.minutes)
-            room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, asked.start - margin, end + margin)
+            end = start + timedelta(minutes=asked.minutes)
+            room = Room(ident, "conference", "active", asked.unit, staff.name[:200], now, start - margin, end + margin)
             self._keeping.subject(room, asked.subject)  # no topic has a place for it
         else:
             patient = await self._person(asked.patient)
@@ -140,6 +144,7 @@ class RoomsDoor:
                 ident, "chat", "active", asked.unit, staff.name[:200], now, now, now + timedelta(minutes=CHAT_MINUTES),
                 partition_by=patient.partition,
             )  # fmt: skip
+            self.chats[ident] = patient
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
         self._desk.hear_room(room)
@@ -177,7 +182,7 @@ class RoomsDoor:
         asked: Invite = await body(request, Invite)
         room, now = meeting.room, self._now()
         if room.state in ("void", "closed") or now >= room.closes_at:
-            fail("conflict", "The room takes nobody any more")
+            fail("wrong-state", "The room takes nobody any more")
         code = meeting_code(self._secret, room.room_id, room.opens_at)
         url = f"{self._site.url}/m/{code}"
         start = room.opens_at + views.margin_of(room.kind)
@@ -235,7 +240,7 @@ class RoomsDoor:
         meeting = self.meeting(request)
         staff, room_id = await self._site.staff_caller(request, meeting.room.unit), meeting.room.room_id
         if meeting.room.state == "void":
-            fail("conflict", "The room is not valid any more")
+            fail("wrong-state", "The room is not valid any more")
         await self._keeping.recalled(room_id)
         lines = await self._lines(meeting.room)
         self._log("video.chat_read", meeting.room, staff, self._now())
@@ -261,7 +266,7 @@ class RoomsDoor:
         try:
             self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
         except Refused as refused:
-            fail("conflict", refused.reason)
+            fail("wrong-state", refused.reason)
         self._log("video.chat_written", meeting.room, staff, self._now())
         return as_json({}, 201)
 
@@ -280,7 +285,7 @@ class RoomsDoor:
         except (OSError, TimeoutError):
             fail("unavailable", "The ledger cannot be reached")
         except ValueError:
-            fail("malformed", "patient")
+            refuse("/patient", "is not a person id")
         if patient is None:
             fail("not-found")
         return patient
@@ -297,3 +302,8 @@ def staff_pid(secret: bytes, room: Room, staff: Staff) -> str:
 def closed_by_time(room: Room) -> Room:
     """A room of the bridge's own whose window is over (the hub says so of its rooms itself)."""
     return replace(room, state="closed", reason="ended", sequence=room.sequence + 1)
+
+
+def withdrawn(room: Room) -> Room:
+    """A chat room whose patient must not be met there any more, in the hub's words for it (P10)."""
+    return replace(room, state="void", reason="withdrawn", sequence=room.sequence + 1)

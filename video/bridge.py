@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -13,14 +13,15 @@ from aiohttp import web
 
 from schemas.policy import Policy
 from schemas.telemetry import Meter
-from video.api import RoomsDoor, closed_by_time
+from video.api import RoomsDoor, closed_by_time, withdrawn
 from video.doors import BODY_BYTES_MAX, Site, hardened
 from video.login import Login
 from video.pages.doors import PagesDoor
 from video.passing import Passing
 from video.people import People
 from video.plane import port
-from video.records import Record, access_record, room_record, session_record
+from video.records import Record, access_record, room_record, room_tombstone, session_record
+from video.rooms.model import Room
 from video.signalling.bearers import Bearers, Fetch
 from video.signalling.desk import Desk, Session
 from video.signalling.onetime import OneTimeCodes
@@ -30,6 +31,8 @@ from video.team import Team
 from video.texts import Keeping, Texts
 
 TICK_S: Final = 1.0
+WATCH_S: Final = 10.0
+"""P10: within a minute of a protection becoming known."""
 KEEP_S_MAX: Final = 3.0
 OWN_KINDS: Final = ("chat", "conference")
 
@@ -59,6 +62,8 @@ class Ports:
     ready: Callable[[], bool] = lambda: True
     """Whether all rooms there are have been heard of."""
     team: Team = field(default_factory=Team)
+    kept_for: timedelta = timedelta(days=60)
+    """How long a room of the bridge's own stands on its topic after its end."""
 
 
 class Bridge:
@@ -97,7 +102,7 @@ class Bridge:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
         """While the block runs. The tasks are for whoever has to see that one failed."""
-        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.keeping.run())]
+        tasks = [asyncio.create_task(each) for each in (self._tick(), self._watch(), self.keeping.run())]
         try:
             yield tasks
         finally:
@@ -128,9 +133,30 @@ class Bridge:
             now = self._ports.now()
             for meeting in list(self.desk.meetings.values()):
                 room = meeting.room
-                if room.kind in OWN_KINDS and self._ports.team.owns(room.room_id) and room.state == "active" and now >= room.closes_at:
-                    self.desk.hear_room(closed_by_time(room))
-                    self._ports.publish(room_record(closed_by_time(room), now))
+                if room.kind not in OWN_KINDS or not self._ports.team.owns(room.room_id):
+                    continue
+                if room.state == "active" and now >= room.closes_at:
+                    self._become(closed_by_time(room))
+                elif room.state != "active" and now >= room.closes_at + self._ports.kept_for:
+                    self.desk.forget_room(room.room_id)
+                    self._ports.publish(room_tombstone(room))
+
+    async def _watch(self) -> None:
+        """P10: a chat room whose patient becomes protected is void. Of booked rooms the hub says so itself."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for room_id, patient in list(self.rooms.chats.items()):
+                meeting = self.desk.meetings.get(room_id)
+                if meeting is None or meeting.room.state != "active":
+                    del self.rooms.chats[room_id]
+                    continue
+                with contextlib.suppress(OSError, TimeoutError):  # the ledger is away: it is asked again
+                    if await self._ports.people.is_withdrawn(patient):
+                        self._become(withdrawn(meeting.room))
+
+    def _become(self, room: Room) -> None:
+        self.desk.hear_room(room)
+        self._ports.publish(room_record(room, self._ports.now()))
 
     def _session(self, session: Session) -> None:
         self._ports.publish(session_record(session.room, session.happened))

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from schemas.errors import PROBLEM_JSON, Problem
-from video.signalling.bearers import Bearers, Machine, NotProved, Staff
+from schemas.errors import PROBLEM_JSON, FieldError, Malformed, Problem
+from schemas.events import malformed
+from video.signalling.bearers import Bearers, Machine, NotProved, NotStaff, Staff
 from video.signalling.tokens import LIFETIME_S, BadToken, JoinTokens, Pass, Purpose
 
 BODY_BYTES_MAX: Final = 16_384
@@ -74,6 +75,8 @@ class Site:
         if header.lower().startswith("bearer "):
             try:
                 return await self._bearers.caller(header[7:].strip())
+            except NotStaff:
+                fail("not-allowed")
             except NotProved:
                 fail("not-authenticated")
             except (OSError, TimeoutError):
@@ -105,14 +108,24 @@ def fail(problem: str, detail: str = "") -> NoReturn:
     raise Refusal(Problem.of(problem, detail))
 
 
+def refuse(pointer: str, reason: str) -> NoReturn:
+    """End a request for a fault in its data."""
+    raise Refusal(Problem.from_malformed(Malformed([(pointer, reason)])))
+
+
 async def body(request: web.Request, model: type[Any]) -> Any:
-    """The request's JSON as a model. Raises 400 or 413."""
+    """The request's JSON as a model. Raises 400 or 413, with a JSON Pointer for every fault."""
     if (request.content_length or 0) > BODY_BYTES_MAX:
         fail("too-large")
     try:
         return model.model_validate_json(await request.read())
     except ValidationError as wrong:
-        fail("malformed", ", ".join(".".join(str(p) for p in e["loc"]) or "body" for e in wrong.errors())[:300])
+        fault = malformed(wrong)
+        if issubclass(model, RootModel):  # a choice: its place starts with the name of what was chosen
+            fault = Malformed(
+                FieldError(error.pointer[len(error.pointer[1:].partition("/")[0]) + 1 :], error.reason) for error in fault.errors
+            )
+        raise Refusal(Problem.of("malformed", fault.cause, fault.errors)) from None
 
 
 def as_json(content: Any, status: int = 200) -> web.Response:

@@ -26,6 +26,10 @@ class People(Protocol):
         """A person by number; None for one who is unknown, protected or dead. `ValueError`: no possible number."""
         ...
 
+    async def is_withdrawn(self, patient: Patient) -> bool:
+        """P10: whether they have become protected, or have died, since they were named."""
+        ...
+
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         """V10: tell the patient of a chat invitation, without content."""
         ...

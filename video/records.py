@@ -23,7 +23,7 @@ class Record(NamedTuple):
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes]]
     partition_key: bytes | None = None
 
@@ -72,6 +72,12 @@ def room_record(room: Room, at: datetime) -> Record:
         partitionkey=by, sequence=sequence_of(room.sequence),
     )  # fmt: skip
     return Record(ROOMS, room.room_id.encode(), event.to_json(), headers, by.encode())
+
+
+def room_tombstone(room: Room) -> Record:
+    """What follows the last of such a room after its retention, where that stands."""
+    by = (room.partition_by or room.room_id).encode()
+    return Record(ROOMS, room.room_id.encode(), None, [("ce_partitionkey", by)], by)
 
 
 def access_record(action: str, unit: str, user: str, about: str, at: datetime, by: str, ident: str) -> Record:

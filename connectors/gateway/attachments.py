@@ -100,7 +100,7 @@ class AttachmentDoor:
         key = self._keys.key(found.patient)
         text = time_text(now)
         event_id = uid_text(ACTION, user, found.document_id, text)
-        headers = headers_for(AccessLogged.TYPE, event_id, SOURCE, text, partitionkey=key)
+        headers = headers_for(AccessLogged.TYPE, event_id, SOURCE, text, subject=found.document_id, partitionkey=key)
         return Output(TOPIC, key.encode(), event.to_json(), headers, key.encode())
 
 

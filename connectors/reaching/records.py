@@ -40,6 +40,6 @@ def _record(patient: str, operator: Operator, accepts: bool, sender: str, keys: 
     told = MailboxChanged(patient=patient, sender=sender, operator=operator, accepts=accepts, as_of=asked_at)
     by = keys.key(patient)
     at = time_text(asked_at)
-    headers = headers_for(MailboxChanged.TYPE, uid_text("mailbox", by, operator, at), SOURCE, at, partitionkey=by)
+    headers = headers_for(MailboxChanged.TYPE, uid_text("mailbox", by, operator, at), SOURCE, at, subject=by, partitionkey=by)
     key = record_key(MailboxChanged.TYPE, told.model_dump(mode="json"), by, keys)
     return Record(TOPIC, key.encode(), told.model_dump_json(exclude_none=True).encode(), headers, by.encode())

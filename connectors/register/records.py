@@ -32,5 +32,5 @@ def record(answer: PersonChanged, keys: PersonKeys, asked: datetime) -> Record:
     """
     key = keys.key(answer.patient)
     name = uid_text("register", key, time_text(answer.as_of), time_text(asked))
-    headers = headers_for(PersonChanged.TYPE, name, SOURCE, time_text(asked), partitionkey=key)
+    headers = headers_for(PersonChanged.TYPE, name, SOURCE, time_text(asked), subject=key, partitionkey=key)
     return Record(TOPIC, key.encode(), answer.model_dump_json(exclude_none=True).encode(), headers)

@@ -172,7 +172,8 @@ def access(letter: Letter, headers: list[tuple[str, bytes | None]], value: bytes
 async def _log(out: AIOKafkaProducer, logged: AccessLogged, keys: PersonKeys, letter: Letter) -> None:
     at = time_text(logged.at)
     key = keys.key(logged.patient) if logged.patient is not None else str(letter.letter)
-    headers = headers_for(AccessLogged.TYPE, uid_text(ACTION, logged.user, str(letter.letter), at), SOURCE, at, partitionkey=key)
+    about = str(letter.letter)
+    headers = headers_for(AccessLogged.TYPE, uid_text(ACTION, logged.user, about, at), SOURCE, at, subject=about, partitionkey=key)
     await out.send_and_wait("audit.v1", logged.to_json(), key.encode(), headers=headers)
 
 

@@ -24,7 +24,7 @@ DECISIONS: Final = "decisions.v1"
 TOPICS: Final = (APP_DOCUMENTS, APP_BOOKINGS, PORTAL_BOOKINGS, ROOMS, PRINTS, DECISIONS)
 
 
-KEPT: Final = frozenset({"outcome", "version", "state", "active_at", "opens_at", "closes_at", "reason", "entered", "action", "at"})
+KEPT: Final = frozenset({"outcome", "version", "state", "kind", "active_at", "opens_at", "closes_at", "reason", "entered", "action", "at"})
 """Fields that are compared; the rest (bodies before all) is forgotten while reading."""
 
 

@@ -35,7 +35,14 @@ _PERSON: Final = """
     SELECT p.person, p.pid, coalesce(p.name, ''), a.phone
       FROM persons p LEFT JOIN accounts a ON a.person = p.person
      WHERE p.person = coalesce((SELECT current FROM aliases WHERE old = $1), $1)
-       AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL AND (a.state IS NULL OR a.state <> $2)
+       AND p.protection = 0 AND p.inherited = 0 AND p.deceased IS NULL AND p.confirmed_at IS NOT NULL
+       AND (a.state IS NULL OR a.state <> $2)
+"""
+
+
+_WITHDRAWN: Final = """
+    SELECT EXISTS (SELECT FROM persons p WHERE p.person = coalesce((SELECT current FROM aliases WHERE old = $1), $1)
+                      AND (p.protection <> 0 OR p.inherited <> 0 OR p.deceased IS NOT NULL))
 """
 
 
@@ -54,6 +61,12 @@ async def patients_of(pool: Pool[Any], room: UUID) -> list[Booked]:
 
 
 async def person_of(pool: Pool[Any], person: UUID) -> Named | None:
-    """Who may come to a meeting and be invited to one; None for the unknown, protected, dead or blocked (N3)."""
+    """Who may come to a meeting and be invited to one; None for the unknown, unverified (P8), protected, dead or blocked (N3)."""
     found = await pool.fetchrow(_PERSON, person, int(AccountState.BLOCKED))
     return Named(*found) if found is not None else None
+
+
+async def is_withdrawn(pool: Pool[Any], person: UUID) -> bool:
+    """Whether somebody known before has become protected or has died (P10)."""
+    found: bool = await pool.fetchval(_WITHDRAWN, person)
+    return found

@@ -215,7 +215,7 @@ async def _sends(connection: Connection, before: datetime, place: Any, said: _To
 # --- bookings and rooms -----------------------------------------------------------------------------------------------------
 
 _BOOKINGS: Final = """
-SELECT b.booking, b.booking_id, b.person, p.pid, b.dropped, b.changed, b.shown_app OR b.shown_portal AS shown
+SELECT b.booking, b.booking_id, b.person, p.pid, b.dropped, b.changed, b.partition_by, b.shown_app OR b.shown_portal AS shown
   FROM bookings b JOIN persons p USING (person)
  WHERE b.booking > $2 AND b.start + b.minutes * interval '1 minute' < $1 AND (b.due_at IS NULL OR b.due_at < $1)
  ORDER BY b.booking LIMIT $3 FOR UPDATE OF b SKIP LOCKED
@@ -237,7 +237,7 @@ async def _bookings(connection: Connection, before: datetime, place: Any, said: 
     for row in gone:
         if row["shown"] or row["changed"] > 1:  # else no topic ever had it
             for topic in _COMPACTED:
-                said.add(topic, row["booking_id"], said.keys.key(row["pid"]))
+                said.add(topic, row["booking_id"], row["partition_by"] or said.keys.key(row["pid"]))
     return len(gone), _next(found, "booking")
 
 

@@ -136,6 +136,7 @@ class BookingRow:
     due_at: datetime | None
     changed: int
     content: bytes | None
+    partition_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -296,7 +297,7 @@ BOOKINGS: Final = Writer(
         ("booking",),
         _types(
             f"uuid text uuid text uuid int8 int2 {_T} int4 text text bool int2 bool {_T} {_T} {_T} bool bool bool bool "
-            f"bool bool uuid {_T} int4 bytea"
+            f"bool bool uuid {_T} int4 bytea text"
         ),
         frozenset({"booking_id"}),
     )

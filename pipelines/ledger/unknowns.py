@@ -145,10 +145,10 @@ async def _rule(connection: Connection, row: Record, ruling: Ruling, after: Stat
 
 def _logged(row: Record, by: str, now: datetime, keys: PersonKeys) -> Output:
     """`access.logged.v1` of a ruling."""
-    logged = AccessLogged(action=ACTION, unit=row["unit"] or UNIT_UNKNOWN, at=now, user=by, patient=row["pid"], about=str(row["send"]))
-    key = keys.key(row["pid"]) if row["pid"] is not None else str(row["send"])
-    at = time_text(now)
-    headers = headers_for(AccessLogged.TYPE, uid_text(ACTION, by, str(row["send"]), at), SOURCE, at, partitionkey=key)
+    about, at = str(row["send"]), time_text(now)
+    logged = AccessLogged(action=ACTION, unit=row["unit"] or UNIT_UNKNOWN, at=now, user=by, patient=row["pid"], about=about)
+    key = keys.key(row["pid"]) if row["pid"] is not None else about
+    headers = headers_for(AccessLogged.TYPE, uid_text(ACTION, by, about, at), SOURCE, at, subject=about, partitionkey=key)
     return Output("audit.v1", key.encode(), logged.to_json(), headers)
 
 

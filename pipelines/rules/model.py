@@ -367,7 +367,9 @@ class RoomState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One booking of a room. `wanted`: its BookingDecision wants a room and it is not cancelled."""
+    """One booking of a room. `wanted`: its BookingDecision wants a room and it is not cancelled. `leaving`: it is this news of this
+    booking that the room is judged for; who left before has no say in how the room ends.
+    """
 
     booking: UUID
     start: datetime
@@ -376,6 +378,7 @@ class Member:
     wanted: bool
     cancelled: bool
     till_at: datetime | None
+    leaving: bool = True
 
 
 @dataclass(frozen=True, slots=True)

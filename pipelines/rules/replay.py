@@ -105,7 +105,7 @@ def _booking(b: m.Booking) -> tuple[Any, ...]:
 def _member(one: m.Member) -> tuple[Any, ...]:
     return (
         one.booking, one.start.timestamp(), one.minutes, one.since.timestamp(), one.wanted, one.cancelled,
-        _seconds(one.till_at),
+        _seconds(one.till_at), one.leaving,
     )  # fmt: skip
 
 
@@ -202,8 +202,8 @@ def _to_booking(values: list[Any]) -> m.Booking:
 
 
 def _to_member(values: list[Any]) -> m.Member:
-    booking, start, minutes, since, wanted, cancelled, till = values
-    return m.Member(UUID(booking), _moment(start), minutes, _moment(since), wanted, cancelled, _maybe(till))
+    booking, start, minutes, since, wanted, cancelled, till, *leaving = values  # what was frozen before has no word of who leaves
+    return m.Member(UUID(booking), _moment(start), minutes, _moment(since), wanted, cancelled, _maybe(till), *leaving)
 
 
 def _to_room(values: list[Any] | None) -> m.Room | None:

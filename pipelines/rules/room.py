@@ -62,10 +62,13 @@ def judge_room(kind: Video, members: Sequence[Member], room: Room | None, limits
 
 
 def _without_bookings(order: list[Member], barred: list[Member], room: Room | None, limits: Limits, now: datetime) -> RoomDecision:
-    """No booking uses the room: void for the till (V4) or a withdrawal, closed where all were cancelled or its time is over.
+    """No booking uses the room: the last that left says how it ends. Closed where they were cancelled (V6) or moved to another room, or
+    its time is over; void for the till (V4) or a withdrawal.
 
-    It goes on naming the bookings it was for: that is how a consumer finds the room of a booking that was cancelled.
+    It goes on naming the bookings it was for: that is how a consumer finds the room of a booking that was cancelled. One that was
+    withdrawn before is named no more (B1).
     """
+    last = [m for m in order if m.leaving and m not in barred]
     margin = timedelta(minutes=limits.room_margin_minutes)
     if room is not None:
         active_at, opens_at, closes_at = room.active_at, room.opens_at, room.closes_at
@@ -74,13 +77,14 @@ def _without_bookings(order: list[Member], barred: list[Member], room: Room | No
     else:
         raise ValueError("a room has bookings or was published before")
     state, reason, step = RoomState.CLOSED, CANCELLED, _CANCELLED
-    if barred:
+    if barred and (not last or any(m.leaving for m in barred)):
         state, reason, step = RoomState.VOID, TILL, _TILL
         if room is not None and room.state is RoomState.CLOSED and now >= _window(barred, margin)[1]:
             state, reason, step = RoomState.CLOSED, ENDED, said("V2.over", True, closes_at=closes_at.isoformat())
-    elif any(not m.cancelled for m in order):
+    elif any(not m.cancelled for m in last) or (not last and room is not None and room.state is RoomState.VOID):
         state, reason, step = RoomState.VOID, WITHDRAWN, _WITHDRAWN
-    return RoomDecision(step.rule, state, active_at, opens_at, closes_at, tuple(m.booking for m in order), reason, steps=(step,))
+    named = tuple(m.booking for m in order if m.cancelled or m.leaving or m in barred)
+    return RoomDecision(step.rule, state, active_at, opens_at, closes_at, named, reason, steps=(step,))
 
 
 def _is_barred(member: Member, room: Room | None) -> bool:

@@ -32,6 +32,7 @@ async def test_a_reader_gets_the_bytes_and_the_access_stands_in_the_log_first() 
             logged = decode_as(AccessLogged, record.value)
             assert record.topic == "audit.v1"
             assert record.key == KEYS.key(RESIDENT).encode()
+            assert dict(record.headers)["ce_subject"] == b"doc-1"
             assert (logged.user, logged.patient, logged.about) == (KEYS.key(GUARDIAN), RESIDENT, "doc-1")
 
 

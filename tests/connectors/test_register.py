@@ -259,6 +259,7 @@ async def test_an_answer_is_published_before_the_ledger_is_told() -> None:
     (made,) = loop.published
     envelope, data = decode_record(made.headers, made.value)
     assert (made.topic, made.key.decode(), envelope.partitionkey) == ("persons.v1", KEYS.key(ADULT), KEYS.key(ADULT))
+    assert envelope.subject == KEYS.key(ADULT)
     assert decode_event(envelope.type, data) == _answer()
     assert ADULT not in repr(made)
 

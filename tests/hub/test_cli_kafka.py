@@ -224,6 +224,7 @@ def test_what_is_shown_is_logged_first(letters: Cli, since: Any) -> None:
     access = json.loads(logged.value)
     assert (access["action"], access["user"], access["unit"]) == ("dead_letter.shown", "SE2321000016-OLLE", "SE9999999999-X1")
     assert (access["patient"], access["about"]) == (ANNA, found["id"])
+    assert dict(logged.headers)["ce_subject"] == found["id"].encode()
 
 
 def test_what_cannot_be_logged_is_not_shown(letters: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,7 @@ def test_a_ruling_counts_like_the_peers_answer_and_is_logged_with_who_gave_it(cl
         logged = orjson.loads(audit.value or b"")
         assert (audit.topic, logged["action"], logged["user"], logged["patient"]) == ("audit.v1", "unknown.resolved", "SE-olle", ANNA)
         assert audit.key == hub.decoder.keys.key(ANNA).encode()
+        assert dict(audit.headers)["ce_subject"] == item["id"].encode()
         settled = of_type(await delivery.answer(), "document.settled.v1")
         assert [one["outcome"] for one in settled] == ["accepted"]
         assert peer.got == []

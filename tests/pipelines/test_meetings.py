@@ -45,6 +45,22 @@ async def test_who_became_protected_or_has_died_is_nobodys_patient(hub: Desk, ch
     assert await meetings.person_of(hub.pool, booked.person) is None
 
 
+@pytest.mark.parametrize("change", [{"protection": "sekretessmarkering"}, {"deceased": "2026-02-01"}])
+async def test_who_became_protected_or_has_died_is_withdrawn_from_a_chat(hub: Desk, change: dict[str, str]) -> None:
+    """P10."""
+    await hub.take(person(BERTIL))
+    known = await meetings.person_of(hub.pool, hub.decoder.person(BERTIL))
+    assert known is not None and not await meetings.is_withdrawn(hub.pool, known.person)
+    await hub.take(person(BERTIL, as_of="2026-03-02T10:00:00Z", **change))
+    assert await meetings.is_withdrawn(hub.pool, known.person)
+
+
+async def test_nobody_unverified_is_invited(hub: Desk) -> None:
+    """P8: handled as protected until a register has confirmed them."""
+    await hub.take(account(ANNA))
+    assert await meetings.person_of(hub.pool, hub.decoder.person(ANNA)) is None
+
+
 async def test_a_cancelled_booking_has_no_patient_in_the_room(hub: Desk) -> None:
     room = await room_of(hub, ANNA, "m-3")
     await hub.take(booking(ANNA, "m-3", time_type=VIDEO, version=2, status="cancelled"))

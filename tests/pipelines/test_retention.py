@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest_asyncio
 
+from pipelines.gauges import spaced
 from pipelines.ledger import outbox, retention
 from pipelines.work import Committed
 from schemas.telemetry import NullMeter
 from tests.pipelines.desk import (
     ANNA,
+    MOTHER,
     START,
     Desk,
     account,
@@ -103,6 +105,15 @@ async def test_a_past_booking_gets_a_tombstone_on_both_topics_where_its_last_sta
     assert {o.partition_key for o in left} == {hub.decoder.keys.key(ANNA).encode()}
 
 
+async def test_the_tombstone_of_a_renumbered_persons_booking_goes_where_it_stands(hub: Desk) -> None:
+    """P4."""
+    await hub.take(booking(ANNA))
+    await hub.take(person(MOTHER), person(ANNA, replaced_by=MOTHER, as_of=START + timedelta(hours=1)))
+    assert await _run(hub, 408, bookings=400) == {"bookings": 1}
+    left = outbox.unpack(await hub.pool.fetchval("SELECT data FROM outbox"))
+    assert {o.partition_key for o in left} == {hub.decoder.keys.key(ANNA).encode()}
+
+
 async def test_a_booking_that_was_never_shown_leaves_no_trace_on_a_topic(hub: Desk) -> None:
     await hub.take(person(ANNA, protection="sekretessmarkering", as_of=START + timedelta(hours=1)))
     await hub.take(booking(ANNA))
@@ -140,6 +151,19 @@ async def test_what_time_alone_keeps_goes_by_time(hub: Desk) -> None:
     inbox, decisions = await _count(hub, "inbox"), await _count(hub, "decisions")
     assert await _run(hub, 29, inbox=30, decisions=30) == {"inbox": 0, "decisions": 0}
     assert await _run(hub, 31, inbox=30, decisions=30) == {"inbox": inbox, "decisions": decisions}
+
+
+async def test_it_comes_each_hour_of_the_hubs_clock_also_where_that_is_moved() -> None:
+    times, done = [START], list[datetime]()
+
+    async def keep() -> None:
+        done.append(times[-1])
+
+    look = spaced(timedelta(hours=1), lambda: times[-1], keep)
+    for at in (START, START + timedelta(minutes=59), START + timedelta(days=61), START + timedelta(days=61, minutes=1)):
+        times.append(at)
+        await look()
+    assert done == [START, START + timedelta(days=61)]
 
 
 async def test_many_rows_go_in_batches(hub: Desk) -> None:

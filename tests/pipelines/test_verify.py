@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -132,6 +132,15 @@ async def test_a_room_in_another_state_is_found(hub: Desk) -> None:
     left = [one for one in hub.said if not (one.type == "room.changed.v1" and one.data["state"] == "active")]
     (found,) = (await _report(hub, left)).differences
     assert (found.check, found.expected.split()[0], found.found.split()[0]) == ("video.rooms", "active", "scheduled")
+
+
+async def test_a_room_of_the_bridges_own_is_no_stranger_and_another_is(hub: Desk) -> None:
+    """V10, V11: rooms without a booking have no row."""
+    room = next(one for one in hub.said if one.type == "room.changed.v1")
+    own = [replace(room, key=kind, data={**room.data, "room_id": kind, "kind": kind}) for kind in ("chat", "conference")]
+    assert (await _report(hub, [*hub.said, *own])).differences == []
+    stranger = replace(room, key="who", data={**room.data, "room_id": "who"})
+    assert _found(await _report(hub, [*hub.said, stranger])) == {("rooms unknown", "who")}
 
 
 async def test_an_entry_missing_from_the_print_topic_is_found(hub: Desk) -> None:

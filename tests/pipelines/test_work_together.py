@@ -50,7 +50,7 @@ async def test_a_letter_under_an_old_number_that_is_linked_at_the_same_time_goes
         await locks.take(other, (), (old, now))
         taking = asyncio.create_task(hub.take(letter(OLD)))
         await asyncio.sleep(0.3)
-        await move(other, old, now)
+        await move(other, old, now, "")
     said = await asyncio.wait_for(taking, 5)
     assert await hub.pool.fetchval("SELECT person FROM documents") == now
     assert [data["patient"] for data in of_type(said, "document.delivered.v1")] == [ANNA]

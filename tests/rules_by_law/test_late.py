@@ -251,6 +251,17 @@ async def test_a_booking_that_comes_after_its_kallelse_sets_the_early_deadline(h
     assert START < await deadline(hub) < START + timedelta(hours=48)
 
 
+async def test_another_deadline_is_told_as_a_decision(hub: LawDesk) -> None:
+    """R14, R15: decided again with the booking's start of now, and every decision is stored with its trace; a repeat tells nothing."""
+    await early(hub, datetime(2026, 4, 20, 8, 0, tzinfo=UTC))
+    near = booking(ADULT, version=2, status="rebooked", unit=EARLY_UNIT, start=datetime(2026, 3, 9, 12, 0, tzinfo=UTC))
+    (decided,) = [one for one in of(await hub.take(near), "decision.made.v1") if one["subject"] == "document"]
+    assert (decided["trigger"], decided["outcome"]) == ("resident", "deliver")
+    assert datetime.fromisoformat(decided["deadline"]) == await deadline(hub)
+    await hub.take(account(ADULT, as_of=START + MINUTE))
+    assert [one["deadline"] for one in of(hub.said, "decision.made.v1") if one["subject"] == "document"][-1] == decided["deadline"]
+
+
 async def test_a_rebooking_so_near_that_the_early_deadline_has_passed_prints_at_once(hub: LawDesk) -> None:
     """R14: the deadline follows the booking's current start."""
     await early(hub, datetime(2026, 4, 20, 8, 0, tzinfo=UTC))

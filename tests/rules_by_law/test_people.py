@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from pipelines.transport.outputs import Output
 from schemas.persons import fictitious
 from tests.pipelines.desk import (
     ANNA,
@@ -129,6 +130,28 @@ async def test_what_was_open_under_the_old_number_is_decided_for_the_current_per
     assert of(await hub.take(letter(ADULT)), "document.delivered.v1") == []
     said = await hub.take(person(ADULT, replaced_by=OTHER, as_of=START + MINUTE))
     assert [one["patient"] for one in of(said, "document.delivered.v1")] == [OTHER]
+
+
+async def test_a_booking_stays_where_compacted_topics_have_it_when_its_person_gets_another_number(hub: LawDesk) -> None:
+    """P4, CONTRACTS section 2: else what was last said of it under the old number would stand there for ever."""
+    places: list[tuple[str, bytes | None]] = []
+    check = hub._check
+
+    def watch(output: Output) -> None:
+        if output.topic in ("app.bookings.v1", "portal.bookings.v1"):
+            places.append((output.topic, output.partition_key))
+        check(output)
+
+    hub._check = watch  # type: ignore[method-assign]
+    await hub.take(person(ADULT), account(ADULT), booking(ADULT))
+    await hub.take(person(OTHER), person(ADULT, replaced_by=OTHER, as_of=START + MINUTE))
+    await hub.take(person(FATHER), person(OTHER, replaced_by=FATHER, as_of=START + MINUTE))
+    said = await hub.take(booking(FATHER, version=2, description="Nytt"))
+    assert {one["patient"] for one in of(said, "booking.shown.v1")} == {FATHER}
+    said = await hub.take(booking(OTHER, version=3, status="cancelled"))
+    assert of(said, "booking.hidden.v1") == [{"booking_id": "b1", "version": 3}]
+    assert len(places) == 6
+    assert len(set(places)) == 2
 
 
 async def test_a_chain_of_old_numbers_ends_at_the_current_one(hub: LawDesk) -> None:

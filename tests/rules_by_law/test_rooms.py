@@ -292,6 +292,33 @@ async def test_one_who_becomes_protected_leaves_the_group(hub: LawDesk) -> None:
     assert (room["booking_ids"], room["state"]) == (["b2"], "scheduled")
 
 
+@pytest.mark.parametrize("first", ["protected", "another time type", "another room", "registered at the till"])
+async def test_a_group_room_closes_with_its_last_cancelled_whoever_left_before(hub: LawDesk, first: str) -> None:
+    """V6; B1: whose booking was withdrawn before is named no more."""
+    await adult(hub, OTHER)
+    await hub.take(video(ADULT, "b1", time_type=GROUP), video(OTHER, "b2", time_type=GROUP))
+    room = of(hub.said, "room.changed.v1")[-1]["room_id"]
+    gone = {
+        "protected": person(ADULT, protection="sekretessmarkering", as_of=LATER),
+        "another time type": video(ADULT, "b1", version=2),
+        "another room": video(ADULT, "b1", version=2, time_type=GROUP, start=VISIT + timedelta(days=1)),
+        "registered at the till": video(ADULT, "b1", version=2, time_type=GROUP, till_registered_at=LATER),
+    }
+    await hub.take(gone[first])
+    said = await hub.take(video(OTHER, "b2", version=2, status="cancelled", time_type=GROUP))
+    last = [one for one in of(said, "room.changed.v1") if one["room_id"] == room][-1]
+    assert (last["state"], last["reason"]) == ("closed", "cancelled")
+    assert last["booking_ids"] == (["b1", "b2"] if first == "registered at the till" else ["b2"])
+
+
+async def test_a_group_room_whose_last_is_withdrawn_is_void(hub: LawDesk) -> None:
+    """P10, V8."""
+    await adult(hub, OTHER)
+    await hub.take(video(ADULT, "b1", time_type=GROUP), video(OTHER, "b2", time_type=GROUP))
+    await hub.take(video(ADULT, "b1", version=2, status="cancelled", time_type=GROUP))
+    assert states(await hub.take(person(OTHER, protection="sekretessmarkering", as_of=LATER))) == ["void"]
+
+
 async def test_one_registered_at_the_till_leaves_the_group(hub: LawDesk) -> None:
     """V4, V8."""
     await adult(hub, OTHER)
@@ -342,6 +369,19 @@ async def test_the_reminder_follows_the_rebooked_start(hub: LawDesk) -> None:
     await hub.take(video(ADULT, version=2, status="rebooked", start=START + 240 * MINUTE))
     assert [one for one in of(await hub.wait(minutes=224), "notification.requested.v1") if one["kind"] == "reminder"] == []
     assert [one["kind"] for one in of(await hub.wait(minutes=2), "notification.requested.v1")] == ["reminder"]
+
+
+async def test_a_visit_that_is_moved_after_its_reminder_is_reminded_of_again_and_by_another_id(hub: LawDesk) -> None:
+    """V7, CONTRACTS: whoever takes each id once must not lose the reminder of the new time; the old time again is no news (N3)."""
+    await adult(hub)
+    times = (START + 120 * MINUTE, START + 240 * MINUTE)
+    await hub.take(video(ADULT, start=times[0]))
+    said = await hub.wait(minutes=106)
+    await hub.take(video(ADULT, version=2, status="rebooked", start=times[1]))
+    said += await hub.wait(minutes=130)
+    reminders = [one for one in of(said, "notification.requested.v1") if one["kind"] == "reminder"]
+    assert [at(one["not_after"]) for one in reminders] == list(times)
+    assert len({one["notification_id"] for one in reminders}) == 2
 
 
 @pytest.mark.parametrize("more", [{"status": "cancelled"}, {"journal_blocked": True}, {"time_type": VISIBLE}])

@@ -41,6 +41,8 @@ class Ledger:
     names: dict[str, str] = field(default_factory=lambda: {PAT: "Pat Patientsson", PER: "Per Patientsson"})
     told: list[tuple[str, str]] = field(default_factory=list)
     away: bool = False
+    withdrawn: set[str] = field(default_factory=set)
+    """Keys of patients who have become protected."""
 
     async def booked(self, room_id: str) -> list[Patient]:
         self._there()
@@ -51,6 +53,10 @@ class Ledger:
         if not patient.isdigit():
             raise ValueError(patient)
         return self._patient(patient) if patient in self.names else None
+
+    async def is_withdrawn(self, patient: Patient) -> bool:
+        self._there()
+        return patient.key in self.withdrawn
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         self.told.append((patient.key, room_id))

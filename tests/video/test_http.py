@@ -1,8 +1,11 @@
 """The API and the pages over HTTP: who gets in, who is told nothing, what every answer carries (V9-V11, V15, N2)."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import orjson
@@ -10,6 +13,7 @@ import pytest
 
 from tests.video.bridge_support import PAT, PER, UNIT, World, world
 from video.login import local
+from video.records import ROOMS
 
 
 @pytest.fixture
@@ -91,6 +95,42 @@ async def test_a_chat_invitation_is_a_room_for_thirty_minutes_and_one_patient_an
     assert len(w.ledger.told) == 1, "Behövs inte"
 
 
+async def _last_said(w: World, room_id: str, right: Callable[[list[Any]], bool]) -> list[Any]:
+    """What the topic has been told of a room, once it is right; None is a tombstone."""
+    async with asyncio.timeout(20):
+        while not right(said := [r.value and orjson.loads(r.value) for r in w.records if r.key == room_id.encode() and r.topic == ROOMS]):
+            await asyncio.sleep(0.02)
+    return said
+
+
+async def test_a_chat_room_is_void_soon_after_its_patient_became_protected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P10: withdrawn, guest links dead, and no reason tells why; a ledger that is away is asked again."""
+    monkeypatch.setattr("video.bridge.WATCH_S", 0.05)
+    async with world() as w:
+        _, made = await w.api("POST", "/api/rooms", "lisa", {"kind": "chat", "unit": UNIT, "patient": PAT})
+        _, other = await w.api("POST", "/api/rooms", "lisa", {"kind": "chat", "unit": UNIT, "patient": PER})
+        w.ledger.away = True
+        w.ledger.withdrawn.add("k9810")
+        await asyncio.sleep(0.2)
+        w.ledger.away = False
+        said = await _last_said(w, made["room_id"], lambda said: said[-1]["state"] == "void")
+        assert [one.get("reason") for one in said] == [None, "withdrawn"]
+        assert (await w.api("POST", f"/api/rooms/{made['room_id']}/invite", "lisa", {}))[0] == 409
+        assert (await w.api("POST", f"/api/rooms/{other['room_id']}/invite", "lisa", {}))[0] == 200
+
+
+async def test_a_room_of_the_bridges_own_gets_a_tombstone_after_its_retention(w: World) -> None:
+    """CONTRACTS section 2: after a final state, in the partition where that stands."""
+    _, made = await w.api("POST", "/api/rooms", "lisa", {"kind": "chat", "unit": UNIT, "patient": PAT})
+    w.now += timedelta(days=1)
+    await _last_said(w, made["room_id"], lambda said: said[-1]["state"] == "closed")
+    w.now += timedelta(days=60)
+    await _last_said(w, made["room_id"], lambda said: said[-1] is None)
+    first, *_, last = [r for r in w.records if r.key == made["room_id"].encode() and r.topic == ROOMS]
+    assert last.partition_key == first.partition_key
+    assert (await w.api("GET", f"/api/rooms/{made['room_id']}", "lisa"))[0] == 404
+
+
 async def test_a_conference_has_its_booker_as_resource_and_its_subject_is_in_no_topic(w: World) -> None:
     start = datetime.now(UTC) + timedelta(hours=3)
     body = {"kind": "conference", "unit": UNIT, "subject": "Planering", "start": start.isoformat(), "minutes": 30}
@@ -100,6 +140,48 @@ async def test_a_conference_has_its_booker_as_resource_and_its_subject_is_in_no_
     assert (start - room.opens_at, room.closes_at - start) == (timedelta(minutes=30), timedelta(minutes=60))
     assert "Planering" not in str(w.records)
     assert (await w.api("GET", f"/api/rooms/{made['room_id']}", "lisa"))[1]["subject"] == "Planering"
+
+
+async def test_a_conferences_start_without_a_zone_is_stockholms(w: World) -> None:
+    start = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0)
+    local = start.astimezone(ZoneInfo("Europe/Stockholm")).replace(tzinfo=None).isoformat()
+    body = {"kind": "conference", "unit": UNIT, "subject": "Planering", "start": local, "minutes": 30}
+    status, made = await w.api("POST", "/api/rooms", "lisa", body)
+    assert status == 201
+    assert start - w.bridge.desk.meetings[made["room_id"]].room.opens_at == timedelta(minutes=30)
+
+
+FAULTS = [
+    ({"kind": "chat", "unit": UNIT}, "/patient", "is required"),
+    ({"kind": "chat", "unit": UNIT, "patient": "not a number"}, "/patient", "is not a person id"),
+    (
+        {"kind": "conference", "unit": UNIT, "subject": "x", "start": "2000-01-01T10:00:00Z", "minutes": 30},
+        "/start",
+        "is past, or too far ahead",
+    ),
+    ({"kind": "conference", "unit": UNIT, "subject": "x", "start": "2000-01-01T10:00:00Z", "minutes": "x"}, "/minutes", None),
+    ({"kind": "single"}, "", None),
+    ([], "", None),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer", "reason"), FAULTS)
+async def test_a_problem_document_points_to_the_fault(w: World, body: Any, pointer: str, reason: str | None) -> None:
+    _, problem = await w.api("POST", "/api/rooms", "lisa", body)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert reason in (None, problem["errors"][0]["detail"])
+
+
+async def test_who_is_known_but_no_staff_is_forbidden_and_who_is_not_known_is_not_let_in(w: World) -> None:
+    w.room("room-1", PAT)
+    assert (await w.api("GET", "/api/rooms/room-1", "olle"))[0] == 403
+    assert (await w.api("GET", "/api/rooms/room-1", ""))[0] == 401
+
+
+async def test_a_room_that_takes_nobody_says_that_it_is_its_state(w: World) -> None:
+    w.room("void", PAT, state="void")
+    status, problem = await w.api("POST", "/api/rooms/void/invite", "lisa", {})
+    assert (status, problem["type"]) == (409, "urn:care-hub:problem:wrong-state")
 
 
 @pytest.mark.parametrize("who", ["app", "olle", ""])

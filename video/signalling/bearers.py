@@ -26,6 +26,10 @@ class NotProved(Exception):
     """The token proves nothing here."""
 
 
+class NotStaff(NotProved):
+    """The token proves somebody who has no business here: neither staff nor a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Staff:
     """A member of staff who logged in."""
@@ -71,7 +75,7 @@ class Bearers:
         if isinstance(client, str) and claims.get("sub") in (None, client, f"{client}@clients"):
             reader = claims.get("reader")
             return Machine(client, reader if isinstance(reader, str) else None)
-        raise NotProved
+        raise NotStaff
 
     async def _key(self, kid: str) -> Any:
         age = time.monotonic() - self._fetched_at

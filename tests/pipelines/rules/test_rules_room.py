@@ -92,6 +92,16 @@ def test_a_group_goes_on_without_those_who_left_and_closes_with_the_last() -> No
     assert judge_room(Video.GROUP, [gone, member(3, wanted=False)], room(ACTIVE), LIMITS, later).reason == "withdrawn"
 
 
+def test_who_left_before_has_no_say_in_how_a_group_ends() -> None:
+    before, barred = member(1, wanted=False, leaving=False), member(2, leaving=False, **TILL)
+    last = judge_room(Video.GROUP, [before, barred, member(3, cancelled=True)], room(ACTIVE), LIMITS, SENT + HOUR)
+    assert (last.state, last.reason, last.members) == (CLOSED, "cancelled", (UUID(int=2), UUID(int=3)))
+    moved = judge_room(Video.GROUP, [before], room(ACTIVE), LIMITS, SENT + HOUR)
+    assert (moved.state, moved.reason, moved.members) == (CLOSED, "cancelled", ())
+    again = judge_room(Video.GROUP, [before], room(VOID), LIMITS, SENT + HOUR)
+    assert (again.state, again.reason) == (VOID, "withdrawn")
+
+
 def test_the_21st_booking_of_a_group_crowds_it() -> None:
     members = [member(number) for number in range(1, 22)]
     assert judge_room(Video.GROUP, members, None, LIMITS, SENT).crowded
