@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
 from typing import Final
-
-import orjson
 
 from bench.report import Report
 from bench.sides import ROOT
@@ -55,11 +54,11 @@ def _once(directory: Path, base: int) -> float:
 
 
 def _is_ready(control: int) -> bool:
-    """Asked at the supervisor itself: `hub status` costs a start of Python each time, on the cores that the hub starts on."""
+    """As `hub up` says it. `hub status` would cost a start of Python each time, on the cores that the hub starts on."""
     connection = HTTPConnection("127.0.0.1", control, timeout=5.0)
     try:
-        connection.request("GET", "/status")
-        return bool(orjson.loads(connection.getresponse().read())["ready"])
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
     finally:

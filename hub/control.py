@@ -9,8 +9,9 @@ and /metrics (parts up and restarted, lag, outbox, overdue deadlines).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
@@ -18,9 +19,11 @@ from aiohttp import web
 from config.health import LOOPBACK, add_health
 from config.settings import Settings
 from config.telemetry import PrometheusMeter
-from hub.quiet import DELIVERY_GROUP, GROUP, REQUESTS, Quiet
 from hub.supervisor import PART, Supervisor
 from schemas.clock import Clock
+
+if TYPE_CHECKING:
+    from hub.quiet import Quiet
 
 
 class Control:
@@ -29,7 +32,7 @@ class Control:
     def __init__(self, settings: Settings, supervisor: Supervisor, quiet: Quiet | None = None) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._quiet = Quiet(settings, delivery=DELIVERY_GROUP) if quiet is None else quiet
+        self._quiet = quiet
         self._clock = Clock(settings.clock_file)
         self._meter = PrometheusMeter(PART)
         self._restarts: dict[str, int] = {}
@@ -46,11 +49,12 @@ class Control:
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        await self._quiet.close()
+        if self._quiet is not None:
+            await self._quiet.close()
 
     async def status(self) -> dict[str, Any]:
         ready = self._supervisor.ready
-        look = await self._quiet.look(self._clock.now()) if ready else None
+        look = await (await self._looking()).look(self._clock.now()) if ready else None
         return {
             "ready": ready,
             "idle": bool(look and look["idle"]),
@@ -60,6 +64,13 @@ class Control:
             "clock": {"now": self._clock.now().isoformat(), "speed": self._clock.speed},
             "dir": str(self._settings.dir),
         }
+
+    async def _looking(self) -> Quiet:
+        """Made when it is first wanted: its imports cost as much as a part's start, on the cores that the parts start on."""
+        if self._quiet is None:
+            quiet = await asyncio.to_thread(_quiet, self._settings)
+            self._quiet = quiet if self._quiet is None else self._quiet
+        return self._quiet
 
     async def _status(self, _request: web.Request) -> web.Response:
         return web.Response(body=orjson.dumps(await self.status()), content_type="application/json")
@@ -80,6 +91,8 @@ class Control:
             self._meter.count("part_restarts", row["restarts"] - self._restarts.get(name, 0), part=name)
             self._restarts[name] = row["restarts"]
         if status["lag"]:
+            from hub.quiet import DELIVERY_GROUP, GROUP, REQUESTS  # there already, or there would be no lag
+
             requests = {topic.name for topic in REQUESTS}
             for topic, records in status["lag"]["topics"].items():
                 self._meter.gauge("lag_records", records, group=DELIVERY_GROUP if topic in requests else GROUP, topic=topic)
@@ -88,3 +101,9 @@ class Control:
             self._meter.gauge("dead_letters_open", ledger["dead_letters_open"])
             for kind in ("documents", "bookings", "rooms"):
                 self._meter.gauge("deadlines_overdue", ledger[f"{kind}_overdue"], kind=kind)
+
+
+def _quiet(settings: Settings) -> Quiet:
+    from hub.quiet import DELIVERY_GROUP, Quiet
+
+    return Quiet(settings, delivery=DELIVERY_GROUP)

@@ -40,9 +40,10 @@ async def up(
         await control.start()
         try:
             await supervisor.wait_ready()
-            await control.status()  # opens its connections, so that the first who asks need not wait for that
+            opening = asyncio.create_task(control.status())  # its connections, so that the first who asks need not wait for that
             if when_ready is not None:
                 await when_ready(supervisor)
+            await opening
             await asyncio.Event().wait()
         finally:
             await control.close()
