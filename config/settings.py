@@ -341,6 +341,10 @@ class Settings(Table):
         """What the addresses of delivery reports are made with (`schemas.callback`)."""
         return secret(self.secrets_dir, "callback")
 
+    def guests_key(self) -> bytes:
+        """What opens the numbers of guests in the ledger: shared by the parts that invite them and that send (V9)."""
+        return secret(self.secrets_dir, "guests")
+
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""
         return password(self.secrets_dir, f"kafka-{principal}")

@@ -21,23 +21,23 @@ from config.health import LOOPBACK, add_health
 from config.secrets import secret
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from pipelines.ledger import meetings, texts
+from pipelines.ledger import invitations, meetings, texts
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
 from schemas import persons
 from schemas.clock import Clock
 from schemas.cloudevents import headers_for, time_text, uid_text
-from schemas.keys import PersonKeys
+from schemas.keys import PersonKeys, uid
 from schemas.outbound import NotificationRequested
 from video.bridge import Bridge, Ports
 from video.hearing import Hearing
 from video.pages import blur
-from video.people import Patient
+from video.people import Guest, Patient
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
-from video.rooms.model import CHAT_LINES_MAX
+from video.rooms.model import CHAT_LINES_MAX, Room
 from video.team import Team
 from video.texts import Kept
 
@@ -121,6 +121,21 @@ class LedgerPeople:
         self._publish.put(Record("notifications.v1", by.encode(), event.to_json(), headers, by.encode()))
 
 
+class LedgerGuests:
+    """`video.people.Guests` by the ledger. The number leaves this process in a sealed box only."""
+
+    def __init__(self, ledger: Ledger, boxes: invitations.Boxes) -> None:
+        self._ledger, self._boxes = ledger, boxes
+
+    async def invited(self, room: Room, guest: Guest, now: datetime) -> invitations.Put:
+        if (ident := _uuid(room.room_id)) is None:
+            raise OSError("the ledger knows no such room")
+        send = uid("guest_invitation", guest.act)
+        box = self._boxes.close(send, invitations.Invitation(guest.phone, guest.url, guest.code, room.opens_at))
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            return await invitations.put(await self._ledger.connected(), send, ident, box, room.closes_at, now)
+
+
 def _uuid(room_id: str) -> UUID | None:
     """None for a room that the hub cannot have made: the ledger knows nothing of it."""
     try:
@@ -173,6 +188,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
     publishing, ready = Publishing(), asyncio.Event()
     ledger = Ledger(settings)
     people = LedgerPeople(ledger, keys, publishing, clock)
+    guests = LedgerGuests(ledger, invitations.Boxes(settings.guests_key())) if settings.peer("sms").url else None
     host = LOOPBACK if settings.sandbox.enabled else EVERYWHERE
     plane: ForwardingPlane | None = None
 
@@ -200,7 +216,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
             make_plane, people, LedgerTexts(ledger), settings.policy, meter, clock.now, publishing.put,
             secret(settings.secrets_dir, PART), settings.video_url, settings.oidc_issuer, settings.auth.audience, jwks,
             settings.video.client_id, _read(settings.video.client_secret_file), (local,) if local else (), settings.video.turn_urls,
-            _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team,
+            _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team, guests,
         )
     )  # fmt: skip
     assert plane is not None

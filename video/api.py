@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from aiohttp import web
 from pydantic import AwareDatetime, Field, RootModel
@@ -17,7 +17,8 @@ from schemas.policy import Policy
 from video.doors import Body, Site, as_json, body, fail
 from video.pages import views
 from video.passing import Passing
-from video.people import Patient, People
+from video.people import Guest, Guests, Patient, People
+from video.phones import TYPED_CHARS_MAX, e164
 from video.records import Record, access_record, room_record
 from video.rooms import view
 from video.rooms.model import Chat, Meeting, Refused, Room
@@ -64,7 +65,12 @@ class Joining(Body):
 
 
 class Invite(Body):
+    """`phone`: as staff type it, to be sent the link and the code by SMS. `act` names the click, so that it counts once however often it
+    is posted; without one each request is an act of its own."""
+
     one_time_code: bool = False
+    phone: Annotated[str | None, Field(min_length=1, max_length=TYPED_CHARS_MAX, repr=False)] = None
+    act: UUID | None = None
 
 
 class ChatText(Body):
@@ -88,7 +94,9 @@ class RoomsDoor:
         team: Team,
         passing: Passing,
         keeping: Keeping,
+        guests: Guests | None = None,
     ) -> None:
+        self._guests = guests
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
         self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
@@ -171,7 +179,7 @@ class RoomsDoor:
         return as_json({**views.as_data(listed(meeting)), **subject, "booked": booked, "people": people})
 
     async def invite(self, request: web.Request) -> web.Response:
-        """V9: link, meeting code and the text to copy; with `one_time_code` a code for one guest, to be told to them."""
+        """V9: link, meeting code and the text to copy, with `phone` sent; with `one_time_code` a code for one guest, to be told to them."""
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         asked: Invite = await body(request, Invite)
@@ -182,6 +190,9 @@ class RoomsDoor:
         url = f"{self._site.url}/m/{code}"
         start = room.opens_at + views.margin_of(room.kind)
         told: dict[str, Any] = {"code": code, "url": url, "text": views.invitation(url, code, start, self._policy.unit(room.unit).name)}
+        if asked.phone is not None:
+            await self._text(room, asked.phone, asked.act or uuid4(), url, code)
+            told["sent"] = True
         if asked.one_time_code:
             one_time = self._codes.give(room.room_id, now)
             if one_time is None:
@@ -189,6 +200,22 @@ class RoomsDoor:
             told["one_time_code"] = one_time
         self._log("video.guest_invited", room, staff, now)
         return as_json(told)
+
+    async def _text(self, room: Room, typed: str, act: UUID, url: str, code: str) -> None:
+        """N3: to a number that the patient gave, whoever has it. What is known of people is not asked: staff answer for the act."""
+        try:
+            phone = e164(typed)
+        except ValueError:
+            fail("malformed", "phone: is no number of a mobile telephone")
+        if self._guests is None:
+            fail("conflict", "No SMS provider is set: phone cannot be used")
+        name = opaque(self._secret, room.room_id, "guest", str(act), phone)  # an act is for one number
+        try:
+            done = await self._guests.invited(room, Guest(name, phone, url, code), self._now())
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        if done == "full":
+            fail("too-many-requests", "Too many texts were sent for this meeting")
 
     async def join(self, request: web.Request) -> web.Response:
         """The citizen app asks for its resident: a link that is good once, within two minutes."""

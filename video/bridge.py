@@ -18,7 +18,7 @@ from video.doors import BODY_BYTES_MAX, Site, hardened
 from video.login import Login
 from video.pages.doors import PagesDoor
 from video.passing import Passing
-from video.people import People
+from video.people import Guests, People
 from video.plane import port
 from video.records import Record, access_record, room_record, session_record
 from video.signalling.bearers import Bearers, Fetch
@@ -59,6 +59,8 @@ class Ports:
     ready: Callable[[], bool] = lambda: True
     """Whether all rooms there are have been heard of."""
     team: Team = field(default_factory=Team)
+    guests: Guests | None = None
+    """None: no SMS provider is set."""
 
 
 class Bridge:
@@ -79,11 +81,11 @@ class Bridge:
         )  # fmt: skip
         self.rooms = RoomsDoor(
             self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
-            self.passing, self.keeping,
+            self.passing, self.keeping, ports.guests,
         )  # fmt: skip
         self.pages = PagesDoor(
             self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
-            self.passing.gather, self.keeping, ports.blur,
+            self.passing.gather, self.keeping, ports.blur, has_texts=ports.guests is not None,
         )  # fmt: skip
         self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, self._access, ports.turn_urls, ports.turn_secret)
         doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import orjson
@@ -20,7 +20,7 @@ from schemas.cloudevents import decode_record
 from tests.connectors.sandbox_support import Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
-from video.people import Patient
+from video.people import Guest, Patient
 from video.plane import port
 from video.records import ROOMS, Record, room_of
 from video.rooms.model import Room
@@ -85,6 +85,25 @@ class KeptTexts:
 
 
 @dataclass
+class TextedGuests:
+    """`Guests` in memory: by act. `taken`: how many texts a room may have."""
+
+    texts: dict[str, Guest] = field(default_factory=dict)
+    taken: int = 40
+    away: bool = False
+
+    async def invited(self, room: Room, guest: Guest, now: datetime) -> Literal["new", "known", "full"]:
+        if self.away:
+            raise OSError
+        if guest.act in self.texts:
+            return "known"
+        if len(self.texts) >= self.taken:
+            return "full"
+        self.texts[guest.act] = guest
+        return "new"
+
+
+@dataclass
 class World:
     """What a test holds of a running bridge."""
 
@@ -98,6 +117,7 @@ class World:
     http: aiohttp.ClientSession
     meter: PrometheusMeter
     texts: "KeptTexts" = field(default_factory=lambda: KeptTexts())
+    guests: "TextedGuests | None" = None
     ready: bool = True
     team: list["World"] = field(default_factory=list)
     runner: web.AppRunner | None = None
@@ -235,17 +255,19 @@ class Client:
 
 @asynccontextmanager
 async def world(
-    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
-) -> AsyncIterator[World]:
-    """A bridge that listens, until the block ends."""
-    async with worlds(1, make_plane, blur, texts) as (made,):
+    make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None,
+    guests: "TextedGuests | None" = None,
+) -> AsyncIterator[World]:  # fmt: skip
+    """A bridge that listens, until the block ends. Without `guests` there is no SMS provider."""
+    async with worlds(1, make_plane, blur, texts, guests) as (made,):
         yield made
 
 
 @asynccontextmanager
 async def worlds(
-    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None
-) -> AsyncIterator[list[World]]:
+    count: int, make_plane: Callable[[port.Tell], Any] = PlaneDouble, blur: Path | None = None, texts: "KeptTexts | None" = None,
+    guests: "TextedGuests | None" = None,
+) -> AsyncIterator[list[World]]:  # fmt: skip
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
@@ -274,12 +296,12 @@ async def worlds(
                 Ports(
                     make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
                     jwks, "portal", turn_urls=("turn:127.0.0.1:3478",), turn_secret="s", blur=blur,
-                    ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
+                    ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls), guests=guests,  # type: ignore[misc]
                 )
             )  # fmt: skip
             made.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http, meter))
         for each in made:
-            each.team, each.texts = made, texts
+            each.team, each.texts, each.guests = made, texts, guests
             await stack.enter_async_context(_serving(each))
         yield made
 
