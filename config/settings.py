@@ -217,6 +217,7 @@ class DeliveryTable(Table):
 class VideoTable(Table):
     bridges: Annotated[int, Field(ge=1, le=BRIDGES_MAX)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=14_400)] = 0
+    unread_minutes: Positive = 15
     public_url: str = ""
     client_id: str = "portal"
     client_secret_file: str = ""
@@ -255,6 +256,7 @@ class RetentionTable(Table):
     bookings_days: Positive = 400
     rooms_days: Positive = 60
     meeting_texts_days: Positive = 60
+    unread_chats_days: Positive = 60
     decisions_days: Positive = 400
     dead_letters_days: Positive = 90
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +21,7 @@ from config.health import LOOPBACK, add_health
 from config.secrets import secret
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from pipelines.ledger import invitations, meetings, texts
+from pipelines.ledger import invitations, meetings, texts, unread
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
@@ -39,7 +39,8 @@ from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
 from video.rooms.model import CHAT_LINES_MAX, Room
 from video.team import Team
-from video.texts import Kept
+from video.texts import Item, Kept
+from video.unread import Missed, Read, Reader, Reminding, Stretch
 
 PART: Final = "video"
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - outside the sandbox the bridge is there to be reached
@@ -75,15 +76,46 @@ class LedgerTexts:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def put(self, kept: Sequence[Kept]) -> None:
+    async def put(self, items: Sequence[Item]) -> None:
+        known = [(room, each) for each in items if (room := _uuid(each.room_id)) is not None]
+        rows = [texts.Text(room, *each[1:]) for room, each in known if isinstance(each, Kept)]
+        notes = [_note(room, each) for room, each in known if not isinstance(each, Kept)]
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            rows = [texts.Text(room, *each[1:]) for each in kept if (room := _uuid(each.room_id)) is not None]
-            await texts.put(await self._ledger.connected(), rows)
+            await texts.put(await self._ledger.connected(), rows, notes)
 
     async def of_room(self, room_id: str) -> Sequence[tuple[int, bytes]]:
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
             room = _uuid(room_id)
             return await texts.of_room(await self._ledger.connected(), room, CHAT_LINES_MAX) if room is not None else []
+
+
+def _note(room: UUID, item: Reader | Missed | Read) -> unread.Note:
+    match item:
+        case Reader(_, pid, person, at):
+            return unread.Reader(room, pid, UUID(person), at)
+        case Missed(_, number, at, seen_by, readers):
+            return unread.Missed(room, number, at, [(pid, UUID(person)) for pid, person in readers], sorted(seen_by))
+        case Read(_, pid, number):
+            return unread.Read(room, pid, number)
+
+
+class LedgerUnread:
+    """`video.unread.Unread` by the ledger."""
+
+    def __init__(self, ledger: Ledger, keys: PersonKeys) -> None:
+        self._ledger, self._keys = ledger, keys
+
+    async def due(self, since_max: datetime, rows_max: int) -> Sequence[Stretch]:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            found = await unread.due(await self._ledger.connected(), since_max, rows_max)
+        return [
+            Stretch(str(room), reader, number, since, pid, self._keys.key(pid) if pid is not None else "", has_phone)
+            for room, reader, number, since, pid, has_phone in found
+        ]
+
+    async def told(self, stretches: Sequence[Stretch]) -> None:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            await unread.told(await self._ledger.connected(), [(UUID(each.room_id), each.pid, each.number) for each in stretches])
 
 
 class LedgerPeople:
@@ -228,7 +260,14 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
     try:
         await _listen(runner, host, settings.ports.bridge(slot))
         async with OutputProducer.connected_to(access, client_id=f"hub-{part}") as producer, bridge.running() as clockwork:
+
+            async def publish(records: list[Record]) -> None:
+                await producer.send_many([Output(*record) for record in records])
+
+            unread_after = timedelta(minutes=settings.video.unread_minutes)
+            reminding = Reminding(LedgerUnread(ledger, keys), publish, team.owns, clock.now, unread_after)
             tasks = [
+                asyncio.create_task(reminding.run(), name="reminding"),
                 asyncio.create_task(hearing.run(), name="hearing"),
                 asyncio.create_task(publishing.run(producer), name="publishing"),
                 asyncio.create_task(_figures(plane, meter), name="figures"),

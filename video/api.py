@@ -27,13 +27,12 @@ from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
 from video.team import Team
-from video.texts import Keeping
+from video.texts import BOOKED_KINDS, Keeping
 from video.today import PATH as PEERS_PATH
 from video.today import listed, of_all, today, told
 
 APP: Final = "app"
 CHAT_MINUTES: Final = 30
-BOOKED_KINDS: Final = ("single", "group")
 """V10: from sending."""
 AHEAD_MAX: Final = timedelta(days=400)
 LENGTH_MINUTES_MAX: Final = 12 * 60
@@ -151,6 +150,8 @@ class RoomsDoor:
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
         self._desk.hear_room(room)
+        if isinstance(asked, NewChat):
+            self._keeping.reader(room, self.pid_of(room, patient), patient.key)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
         return as_json({**views.as_data(listed(self._desk.meetings[ident])), "url": f"{self._site.url}/meet/{ident}"}, 201)
@@ -234,7 +235,9 @@ class RoomsDoor:
         if person is not None and person.place == "removed":
             fail("not-found")
         await self._keeping.recalled(room.room_id)
-        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in await self._lines(room)]})
+        lines = await self._lines(room)
+        self._keeping.read(room, pid)  # N1
+        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in lines]})
 
     async def _patient_of(self, request: web.Request, never: frozenset[str]) -> tuple[Room, Patient]:
         """Whom the app asks for, if they are a patient of the room, by the ledger's word. Not in these states of a room."""
@@ -270,13 +273,13 @@ class RoomsDoor:
 
     async def _lines(self, room: Room) -> list[dict[str, Any]]:
         """The chat; of patients of a booked room only those are named who may be now (P1, P10), by the ledger's word."""
-        lines = view.history(self._desk.meetings[room.room_id])
         if room.kind not in BOOKED_KINDS:
-            return lines
+            return view.history(self._desk.meetings[room.room_id])
         try:
             named = {self.pid_of(room, each) for each in await self._people.booked(room.room_id)}
         except (OSError, TimeoutError):
             fail("unavailable", "The ledger cannot be reached")
+        lines = view.history(self._desk.meetings[room.room_id])  # as it is now that they are shown: so far it counts as read (N1)
         return [{**line, "name": line["name"] if line["role"] != "patient" or line["pid"] in named else ""} for line in lines]
 
     async def write(self, request: web.Request) -> web.Response:

@@ -69,8 +69,11 @@ class Bridge:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.plane = ports.make_plane(lambda told: self.desk.told(told))
-        self.desk = Desk(self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line))
-        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter)
+        self.desk = Desk(
+            self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line),
+            came=lambda room, person: self.keeping.came(room, person),
+        )  # fmt: skip
+        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter, self._readers)
         self.tokens = JoinTokens(ports.secret)
         bearers = Bearers(ports.jwks, ports.issuer, ports.audience)
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
@@ -133,6 +136,10 @@ class Bridge:
                 if room.kind in OWN_KINDS and self._ports.team.owns(room.room_id) and room.state == "active" and now >= room.closes_at:
                     self.desk.hear_room(closed_by_time(room))
                     self._ports.publish(room_record(closed_by_time(room), now))
+
+    async def _readers(self, room_id: str) -> tuple[tuple[str, str], ...]:
+        booked = await self._ports.people.booked(room_id)
+        return tuple((self.rooms.pid_of(self.desk.meetings[room_id].room, each), each.key) for each in booked)
 
     def _session(self, session: Session) -> None:
         self._ports.publish(session_record(session.room, session.happened))

@@ -272,6 +272,17 @@ async def _meeting_texts(connection: Connection, before: datetime, place: Any, s
     return len(found), True if len(found) == BATCH_ROWS else None
 
 
+async def _unread_chats(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
+    """Who has not read what (N1), or has: of no use when the lines themselves are gone."""
+    del said, place
+    found = await connection.fetch(
+        "DELETE FROM unread_chats WHERE (room, reader) IN"
+        " (SELECT room, reader FROM unread_chats WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+        before, BATCH_ROWS,
+    )  # fmt: skip
+    return len(found), True if len(found) == BATCH_ROWS else None
+
+
 def _next(found: Sequence[Any], key: str, rows: int = BATCH_ROWS) -> Any:
     return found[-1][key] if len(found) == rows else None
 
@@ -288,5 +299,6 @@ _STEPS: Final[Mapping[str, Remove]] = {
     "bookings": _bookings,
     "rooms": _rooms,
     "meeting_texts": _meeting_texts,
+    "unread_chats": _unread_chats,
 }
 """In this order: what refers goes before what is referred to."""

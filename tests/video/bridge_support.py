@@ -26,7 +26,8 @@ from video.records import ROOMS, Record, room_of
 from video.rooms.model import Room
 from video.signalling.tokens import Pass, meeting_code
 from video.team import Team
-from video.texts import Kept
+from video.texts import Item, Kept
+from video.unread import Missed, Read, Reader
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
@@ -65,15 +66,29 @@ class Ledger:
 
 @dataclass
 class KeptTexts:
-    """`Texts` in memory: boxes by room and number."""
+    """`Texts` in memory: boxes by room and number, and who has not read since which line and when."""
 
     boxes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    unread: dict[tuple[str, str], tuple[int, datetime] | None] = field(default_factory=dict)
     away: bool = False
 
-    async def put(self, texts: Sequence[Kept]) -> None:
+    async def put(self, items: Sequence[Item]) -> None:
         self._there()
-        for text in texts:
-            self.boxes.setdefault((text.room_id, text.number), text.box)
+        for item in items:
+            match item:
+                case Kept(room_id, number, _, box):
+                    self.boxes.setdefault((room_id, number), box)
+                case Reader(room_id, pid, _, at):
+                    self.unread.setdefault((room_id, pid), None)
+                case Missed(room_id, number, at, seen_by, readers):
+                    for pid, _ in readers:
+                        self.unread.setdefault((room_id, pid), None)
+                    for (room, pid), since in self.unread.items():
+                        if room == room_id and since is None and pid not in seen_by:
+                            self.unread[room, pid] = (number, at)
+                case Read(room_id, pid, number):
+                    if (since := self.unread.get((room_id, pid))) is not None and since[0] <= number:
+                        self.unread[room_id, pid] = None
 
     async def of_room(self, room_id: str) -> list[tuple[int, bytes]]:
         self._there()
