@@ -144,7 +144,7 @@ class Keeping:
                 await self._texts.put([await self._with_readers(each) if isinstance(each, Missed) else each for each in batch])
             except (OSError, TimeoutError) as error:
                 _log.warning("video_waits_for_ledger", error=type(error).__name__, waiting=len(self._waiting))
-                self._meter.gauge("video_texts_waiting", len(self._waiting))
+                self._meter.gauge("video_texts_waiting", self._texts_waiting())
                 await asyncio.sleep(RETRY_S)
                 continue
             for _ in batch:
@@ -152,13 +152,16 @@ class Keeping:
             if not self._waiting:
                 self._news.clear()
                 self._written.set()
-            self._meter.gauge("video_texts_waiting", len(self._waiting))
+            self._meter.gauge("video_texts_waiting", self._texts_waiting())
 
     def _batch(self) -> list[Item]:
         """What is written now. A line goes with what is noted of it."""
         size = min(BATCH_MAX, len(self._waiting))
         size += size < len(self._waiting) and isinstance(self._waiting[size], Missed)
         return [self._waiting[place] for place in range(size)]
+
+    def _texts_waiting(self) -> int:
+        return sum(isinstance(each, Kept) for each in self._waiting)
 
     async def _with_readers(self, missed: Missed) -> Missed:
         meeting = self._desk.meetings.get(missed.room_id)

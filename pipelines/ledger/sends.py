@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
+import structlog
 from asyncpg import Pool, Record
 
 from pipelines import ids
@@ -39,6 +40,7 @@ RENDER_LEASE: Final = timedelta(minutes=1)
 """A row that is being rendered comes due again after this: its process died, or the machine is very slow; making it twice does no harm."""
 LOOKS_MAX: Final = 5
 """How often `launch` may find that the person's number changed while it waited for the lock."""
+_log = structlog.get_logger()
 _WAITS: Final = (int(State.DECIDED), int(State.RENDERED), int(State.WAITING))
 
 
@@ -472,6 +474,7 @@ class Sends:
         try:
             said = self._guests.open(row["send"], row["box"] or b"")
         except ValueError:
+            _log.error("guest_box_does_not_open", send=str(row["send"]))  # the parts have different secrets
             return _Asked(Clearance("refuse", "box_does_not_open"), GUEST, None)
         room = await connection.fetchrow("SELECT state, opens_at FROM rooms WHERE room = $1", row["subject"])
         holds = room is None or (room["state"] not in _OVER and room["opens_at"] == said.opens_at)

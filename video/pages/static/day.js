@@ -13,12 +13,13 @@ for (const button of document.querySelectorAll("button.invite")) button.addEvent
 for (const button of document.querySelectorAll("button.who")) button.addEventListener("click", () => who(button.dataset.room));
 
 async function invite(room) {
-  const { ok, body } = await post(`/api/rooms/${room}/invite`, {});
   invited = room;
+  $("invite-text").value = $("invite-says").textContent = "";
+  $("sms")?.reset();
+  if (!$("invite").open) $("invite").showModal();  // at once: an open dialog keeps the list from renewing itself under the answer
+  const { ok, body } = await post(`/api/rooms/${room}/invite`, {});
   $("invite-says").textContent = ok ? "" : "Det går inte att bjuda in till mötet.";
   $("invite-text").value = ok ? body.text : "";
-  if ($("sms")) $("sms").reset();
-  if (!$("invite").open) $("invite").showModal();
 }
 $("copy").addEventListener("click", async () => {
   $("invite-text").select();
