@@ -70,8 +70,9 @@ async def test_what_is_no_number_is_a_problem_that_names_the_field_and_not_the_n
     w.room("room-1", PAT)
     for wrong in ("08-123 456 78", "19800517-9810", "x" * 41, ""):
         status, problem = await w.api("POST", "/api/rooms/room-1/invite", "lisa", {"phone": wrong})
-        assert status == 400 and problem["detail"].startswith("phone") and (not wrong or wrong not in str(problem))
-    assert (await w.api("POST", "/api/rooms/room-1/invite", "lisa", {"phone": PHONE, "act": "again"}))[1]["detail"] == "act"
+        assert status == 400 and "phone" in str(problem) and (not wrong or wrong not in str(problem))
+    status, problem = await w.api("POST", "/api/rooms/room-1/invite", "lisa", {"phone": PHONE, "act": "again"})
+    assert status == 400 and "act" in str(problem) and PHONE not in str(problem)
     assert sent(w) == []
 
 

@@ -193,9 +193,8 @@ def days(
 <dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
 <p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="6" readonly></textarea></p>
 <div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
-<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>
-{BY_TEXT if has_texts else ""}<p id="invite-says" role="status"></p>
-<button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
+<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>{BY_TEXT if has_texts else ""}
+<p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
 <dialog id="who" aria-labelledby="who-title"><h2 id="who-title">Deltagare</h2><div id="who-body"></div>
 <button type="button" class="quiet" id="who-close">Stäng</button></dialog>"""
     return page("Dagens möten", body, script="day.js", data={"unit": unit}, staff=staff, wide=True)
