@@ -248,7 +248,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
             make_plane, people, LedgerTexts(ledger), settings.policy, meter, clock.now, publishing.put,
             secret(settings.secrets_dir, PART), settings.video_url, settings.oidc_issuer, settings.auth.audience, jwks,
             settings.video.client_id, _read(settings.video.client_secret_file), (local,) if local else (), settings.video.turn_urls,
-            _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team, guests,
+            _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team, guests=guests,
         )
     )  # fmt: skip
     assert plane is not None

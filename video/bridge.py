@@ -40,6 +40,8 @@ class Ports:
 
     make_plane: Callable[[port.Tell], port.Plane]
     people: People
+    guests: Guests | None = field(default=None, kw_only=True)
+    """None: no SMS provider is set."""
     texts: Texts
     policy: Policy
     meter: Meter
@@ -59,8 +61,6 @@ class Ports:
     ready: Callable[[], bool] = lambda: True
     """Whether all rooms there are have been heard of."""
     team: Team = field(default_factory=Team)
-    guests: Guests | None = None
-    """None: no SMS provider is set."""
 
 
 class Bridge:
