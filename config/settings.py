@@ -217,6 +217,7 @@ class DeliveryTable(Table):
 class VideoTable(Table):
     bridges: Annotated[int, Field(ge=1, le=BRIDGES_MAX)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=14_400)] = 0
+    unread_minutes: Positive = 15
     public_url: str = ""
     client_id: str = "portal"
     client_secret_file: str = ""
@@ -255,6 +256,7 @@ class RetentionTable(Table):
     bookings_days: Positive = 400
     rooms_days: Positive = 60
     meeting_texts_days: Positive = 60
+    unread_chats_days: Positive = 60
     decisions_days: Positive = 400
     dead_letters_days: Positive = 90
 
@@ -340,6 +342,10 @@ class Settings(Table):
     def callback_secret(self) -> bytes:
         """What the addresses of delivery reports are made with (`schemas.callback`)."""
         return secret(self.secrets_dir, "callback")
+
+    def guests_key(self) -> bytes:
+        """What opens the numbers of guests in the ledger: shared by the parts that invite them and that send (V9)."""
+        return secret(self.secrets_dir, "guests")
 
     def principal_password(self, principal: str) -> str:
         """The SASL password of a principal at the embedded Kafka."""

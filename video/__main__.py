@@ -21,25 +21,26 @@ from config.health import LOOPBACK, add_health
 from config.secrets import secret
 from config.settings import Settings, load
 from config.telemetry import PrometheusMeter, set_up_logging
-from pipelines.ledger import meetings, texts
+from pipelines.ledger import invitations, meetings, texts, unread
 from pipelines.ledger.pool import connect
 from pipelines.transport.access import KafkaAccess
 from pipelines.transport.outputs import Output, OutputProducer
 from schemas import persons
 from schemas.clock import Clock
 from schemas.cloudevents import headers_for, time_text, uid_text
-from schemas.keys import PersonKeys
+from schemas.keys import PersonKeys, uid
 from schemas.outbound import NotificationRequested
 from video.bridge import Bridge, Ports
 from video.hearing import Hearing
 from video.pages import blur
-from video.people import Patient
+from video.people import Guest, Patient
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
-from video.rooms.model import CHAT_LINES_MAX
+from video.rooms.model import CHAT_LINES_MAX, Room
 from video.team import Team
-from video.texts import Kept
+from video.texts import Item, Kept
+from video.unread import Missed, Read, Reader, Reminding, Stretch
 
 PART: Final = "video"
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - outside the sandbox the bridge is there to be reached
@@ -75,15 +76,46 @@ class LedgerTexts:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def put(self, kept: Sequence[Kept]) -> None:
+    async def put(self, items: Sequence[Item]) -> None:
+        known = [(room, each) for each in items if (room := _uuid(each.room_id)) is not None]
+        rows = [texts.Text(room, *each[1:]) for room, each in known if isinstance(each, Kept)]
+        notes = [_note(room, each) for room, each in known if not isinstance(each, Kept)]
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            rows = [texts.Text(room, *each[1:]) for each in kept if (room := _uuid(each.room_id)) is not None]
-            await texts.put(await self._ledger.connected(), rows)
+            await texts.put(await self._ledger.connected(), rows, notes)
 
     async def of_room(self, room_id: str) -> Sequence[tuple[int, bytes]]:
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
             room = _uuid(room_id)
             return await texts.of_room(await self._ledger.connected(), room, CHAT_LINES_MAX) if room is not None else []
+
+
+def _note(room: UUID, item: Reader | Missed | Read) -> unread.Note:
+    match item:
+        case Reader(_, pid, person, at):
+            return unread.Reader(room, pid, UUID(person), at)
+        case Missed(_, number, at, seen_by, readers):
+            return unread.Missed(room, number, at, [(pid, UUID(person)) for pid, person in readers], sorted(seen_by))
+        case Read(_, pid, number):
+            return unread.Read(room, pid, number)
+
+
+class LedgerUnread:
+    """`video.unread.Unread` by the ledger."""
+
+    def __init__(self, ledger: Ledger, keys: PersonKeys) -> None:
+        self._ledger, self._keys = ledger, keys
+
+    async def due(self, since_max: datetime, rows_max: int) -> Sequence[Stretch]:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            found = await unread.due(await self._ledger.connected(), since_max, rows_max)
+        return [
+            Stretch(str(room), reader, number, since, pid, self._keys.key(pid) if pid is not None else "", has_phone)
+            for room, reader, number, since, pid, has_phone in found
+        ]
+
+    async def told(self, stretches: Sequence[Stretch]) -> None:
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            await unread.told(await self._ledger.connected(), [(UUID(each.room_id), each.pid, each.number) for each in stretches])
 
 
 class LedgerPeople:
@@ -123,6 +155,21 @@ class LedgerPeople:
         by = patient.partition
         headers = headers_for(event.TYPE, ident, SOURCE, time_text(self._clock.now()), subject=room_id, partitionkey=by)
         self._publish.put(Record("notifications.v1", by.encode(), event.to_json(), headers, by.encode()))
+
+
+class LedgerGuests:
+    """`video.people.Guests` by the ledger. The number leaves this process in a sealed box only."""
+
+    def __init__(self, ledger: Ledger, boxes: invitations.Boxes) -> None:
+        self._ledger, self._boxes = ledger, boxes
+
+    async def invited(self, room: Room, guest: Guest, now: datetime) -> invitations.Put:
+        if (ident := _uuid(room.room_id)) is None:
+            raise OSError("the ledger knows no such room")
+        send = uid("guest_invitation", guest.act)
+        box = self._boxes.close(send, invitations.Invitation(guest.phone, guest.url, guest.code, room.opens_at))
+        async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
+            return await invitations.put(await self._ledger.connected(), send, ident, box, room.closes_at, now)
 
 
 def _uuid(room_id: str) -> UUID | None:
@@ -177,6 +224,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
     publishing, ready = Publishing(), asyncio.Event()
     ledger = Ledger(settings)
     people = LedgerPeople(ledger, keys, publishing, clock)
+    guests = LedgerGuests(ledger, invitations.Boxes(settings.guests_key())) if settings.peer("sms").url else None
     host = LOOPBACK if settings.sandbox.enabled else EVERYWHERE
     plane: ForwardingPlane | None = None
 
@@ -205,7 +253,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
             secret(settings.secrets_dir, PART), settings.video_url, settings.oidc_issuer, settings.auth.audience, jwks,
             settings.video.client_id, _read(settings.video.client_secret_file), (local,) if local else (), settings.video.turn_urls,
             _read(settings.video.turn_secret_file), blur.found(settings.cache_dir), ready.is_set, team,
-            timedelta(days=settings.retention.rooms_days),
+            timedelta(days=settings.retention.rooms_days), guests=guests,
         )
     )  # fmt: skip
     assert plane is not None
@@ -217,7 +265,14 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
     try:
         await _listen(runner, host, settings.ports.bridge(slot))
         async with OutputProducer.connected_to(access, client_id=f"hub-{part}") as producer, bridge.running() as clockwork:
+
+            async def publish(records: list[Record]) -> None:
+                await producer.send_many([Output(*record) for record in records])
+
+            unread_after = timedelta(minutes=settings.video.unread_minutes)
+            reminding = Reminding(LedgerUnread(ledger, keys), publish, team.owns, clock.now, unread_after)
             tasks = [
+                asyncio.create_task(reminding.run(), name="reminding"),
                 asyncio.create_task(hearing.run(), name="hearing"),
                 asyncio.create_task(publishing.run(producer), name="publishing"),
                 asyncio.create_task(_figures(plane, meter), name="figures"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from aiohttp import web
 from pydantic import Field, RootModel
@@ -18,7 +18,8 @@ from schemas.policy import Policy
 from video.doors import Body, Site, as_json, body, fail, refuse
 from video.pages import views
 from video.passing import Passing
-from video.people import Patient, People
+from video.people import Guest, Guests, Patient, People
+from video.phones import TYPED_CHARS_MAX, e164
 from video.records import Record, access_record, room_record
 from video.rooms import view
 from video.rooms.model import Chat, Meeting, Refused, Room
@@ -27,13 +28,12 @@ from video.signalling.desk import Desk
 from video.signalling.onetime import OneTimeCodes
 from video.signalling.tokens import JoinTokens, Pass, meeting_code, opaque
 from video.team import Team
-from video.texts import Keeping
+from video.texts import BOOKED_KINDS, Keeping
 from video.today import PATH as PEERS_PATH
 from video.today import listed, of_all, today, told
 
 APP: Final = "app"
 CHAT_MINUTES: Final = 30
-BOOKED_KINDS: Final = ("single", "group")
 """V10: from sending."""
 AHEAD_MAX: Final = timedelta(days=400)
 LENGTH_MINUTES_MAX: Final = 12 * 60
@@ -65,7 +65,12 @@ class Joining(Body):
 
 
 class Invite(Body):
+    """`phone`: as staff type it, to be sent the link and the code by SMS. `act` names the click, so that it counts once however often it
+    is posted; without one each request is an act of its own."""
+
     one_time_code: bool = False
+    phone: Annotated[str | None, Field(min_length=1, max_length=TYPED_CHARS_MAX, repr=False)] = None
+    act: UUID | None = None
 
 
 class ChatText(Body):
@@ -89,7 +94,9 @@ class RoomsDoor:
         team: Team,
         passing: Passing,
         keeping: Keeping,
+        guests: Guests | None = None,
     ) -> None:
+        self._guests = guests
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
         self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
@@ -148,6 +155,8 @@ class RoomsDoor:
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
         self._desk.hear_room(room)
+        if isinstance(asked, NewChat):
+            self._keeping.reader(room, self.pid_of(room, patient), patient.key)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
         return as_json({**views.as_data(listed(self._desk.meetings[ident])), "url": f"{self._site.url}/meet/{ident}"}, 201)
@@ -176,7 +185,7 @@ class RoomsDoor:
         return as_json({**views.as_data(listed(meeting)), **subject, "booked": booked, "people": people})
 
     async def invite(self, request: web.Request) -> web.Response:
-        """V9: link, meeting code and the text to copy; with `one_time_code` a code for one guest, to be told to them."""
+        """V9: link, meeting code and the text to copy, with `phone` sent; with `one_time_code` a code for one guest, to be told to them."""
         meeting = self.meeting(request)
         staff = await self._site.staff_caller(request, meeting.room.unit)
         asked: Invite = await body(request, Invite)
@@ -187,6 +196,9 @@ class RoomsDoor:
         url = f"{self._site.url}/m/{code}"
         start = room.opens_at + views.margin_of(room.kind)
         told: dict[str, Any] = {"code": code, "url": url, "text": views.invitation(url, code, start, self._policy.unit(room.unit).name)}
+        if asked.phone is not None:
+            await self._text(room, asked.phone, asked.act or uuid4(), url, code)
+            told["sent"] = True
         if asked.one_time_code:
             one_time = self._codes.give(room.room_id, now)
             if one_time is None:
@@ -194,6 +206,22 @@ class RoomsDoor:
             told["one_time_code"] = one_time
         self._log("video.guest_invited", room, staff, now)
         return as_json(told)
+
+    async def _text(self, room: Room, typed: str, act: UUID, url: str, code: str) -> None:
+        """N3: to a number that the patient gave, whoever has it. What is known of people is not asked: staff answer for the act."""
+        try:
+            phone = e164(typed)
+        except ValueError:
+            fail("malformed", "phone: is no number of a mobile telephone")
+        if self._guests is None:
+            fail("conflict", "No SMS provider is set: phone cannot be used")
+        name = opaque(self._secret, room.room_id, "guest", str(act), phone)  # an act is for one number
+        try:
+            done = await self._guests.invited(room, Guest(name, phone, url, code), self._now())
+        except (OSError, TimeoutError):
+            fail("unavailable", "The ledger cannot be reached")
+        if done == "full":
+            fail("too-many-requests", "Too many texts were sent for this meeting")
 
     async def join(self, request: web.Request) -> web.Response:
         """The citizen app asks for its resident: a link that is good once, within two minutes."""
@@ -212,7 +240,9 @@ class RoomsDoor:
         if person is not None and person.place == "removed":
             fail("not-found")
         await self._keeping.recalled(room.room_id)
-        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in await self._lines(room)]})
+        lines = await self._lines(room)
+        self._keeping.read(room, pid)  # N1
+        return as_json({"lines": [{**line, "mine": line["pid"] == pid} for line in lines]})
 
     async def _patient_of(self, request: web.Request, never: frozenset[str]) -> tuple[Room, Patient]:
         """Whom the app asks for, if they are a patient of the room, by the ledger's word. Not in these states of a room."""
@@ -248,13 +278,13 @@ class RoomsDoor:
 
     async def _lines(self, room: Room) -> list[dict[str, Any]]:
         """The chat; of patients of a booked room only those are named who may be now (P1, P10), by the ledger's word."""
-        lines = view.history(self._desk.meetings[room.room_id])
         if room.kind not in BOOKED_KINDS:
-            return lines
+            return view.history(self._desk.meetings[room.room_id])
         try:
             named = {self.pid_of(room, each) for each in await self._people.booked(room.room_id)}
         except (OSError, TimeoutError):
             fail("unavailable", "The ledger cannot be reached")
+        lines = view.history(self._desk.meetings[room.room_id])  # as it is now that they are shown: so far it counts as read (N1)
         return [{**line, "name": line["name"] if line["role"] != "patient" or line["pid"] in named else ""} for line in lines]
 
     async def write(self, request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from video.doors import BODY_BYTES_MAX, Site, hardened
 from video.login import Login
 from video.pages.doors import PagesDoor
 from video.passing import Passing
-from video.people import People
+from video.people import Guests, People
 from video.plane import port
 from video.records import Record, access_record, room_record, room_tombstone, session_record
 from video.rooms.model import Room
@@ -43,6 +43,8 @@ class Ports:
 
     make_plane: Callable[[port.Tell], port.Plane]
     people: People
+    guests: Guests | None = field(default=None, kw_only=True)
+    """None: no SMS provider is set."""
     texts: Texts
     policy: Policy
     meter: Meter
@@ -72,8 +74,11 @@ class Bridge:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self.plane = ports.make_plane(lambda told: self.desk.told(told))
-        self.desk = Desk(self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line))
-        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter)
+        self.desk = Desk(
+            self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line),
+            came=lambda room, person: self.keeping.came(room, person),
+        )  # fmt: skip
+        self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter, self._readers)
         self.tokens = JoinTokens(ports.secret)
         bearers = Bearers(ports.jwks, ports.issuer, ports.audience)
         site = Site(ports.public_url, self.tokens, bearers, ports.origins)
@@ -84,11 +89,11 @@ class Bridge:
         )  # fmt: skip
         self.rooms = RoomsDoor(
             self.desk, site, self.tokens, codes, ports.people, ports.policy, ports.secret, ports.now, ports.publish, ports.team,
-            self.passing, self.keeping,
+            self.passing, self.keeping, ports.guests,
         )  # fmt: skip
         self.pages = PagesDoor(
             self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
-            self.passing.gather, self.keeping, ports.blur,
+            self.passing.gather, self.keeping, ports.blur, has_texts=ports.guests is not None,
         )  # fmt: skip
         self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, self._access, ports.turn_urls, ports.turn_secret)
         doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]
@@ -157,6 +162,10 @@ class Bridge:
     def _become(self, room: Room) -> None:
         self.desk.hear_room(room)
         self._ports.publish(room_record(room, self._ports.now()))
+
+    async def _readers(self, room_id: str) -> tuple[tuple[str, str], ...]:
+        booked = await self._ports.people.booked(room_id)
+        return tuple((self.rooms.pid_of(self.desk.meetings[room_id].room, each), each.key) for each in booked)
 
     def _session(self, session: Session) -> None:
         self._ports.publish(session_record(session.room, session.happened))

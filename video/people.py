@@ -1,8 +1,11 @@
-"""The port to what the ledger alone knows: who is a patient of a room, and how somebody is named."""
+"""The ports to what the ledger alone knows or does: who is a patient of a room, how somebody is named, texts to guests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
+
+from video.rooms.model import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +35,23 @@ class People(Protocol):
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         """V10: tell the patient of a chat invitation, without content."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A text to somebody whom the hub does not know (V9, N3). `act` names what staff did: the same act again sends nothing more."""
+
+    act: str
+    phone: str = field(repr=False)
+    """E.164."""
+    url: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+class Guests(Protocol):
+    """Where an SMS provider is set."""
+
+    async def invited(self, room: Room, guest: Guest, now: datetime) -> Literal["new", "known", "full"]:
+        """Have it sent, at once. `full`: the room has had as many as it may. `OSError` or `TimeoutError`: the ledger is away."""
         ...

@@ -9,12 +9,13 @@ import orjson
 from schemas.cloudevents import Envelope, headers_for, sequence_of, time_text, uid_text
 from schemas.errors import Malformed
 from schemas.events import decode
-from schemas.outbound import AccessLogged, RoomChanged, SessionChanged
+from schemas.outbound import AccessLogged, NotificationRequested, RoomChanged, SessionChanged
 from video.rooms.model import Happened, Room, SessionState
 
 ROOMS: Final = "video.rooms.v1"
 SESSIONS: Final = "video.sessions.v1"
 AUDIT: Final = "audit.v1"
+NOTIFICATIONS: Final = "notifications.v1"
 SOURCE: Final = "urn:care-hub:video"
 
 
@@ -85,6 +86,19 @@ def access_record(action: str, unit: str, user: str, about: str, at: datetime, b
     event = AccessLogged(action=action, unit=unit, at=at, user=user, about=about)
     headers = headers_for(event.TYPE, ident, SOURCE, time_text(at), subject=about, partitionkey=by)
     return Record(AUDIT, by.encode(), event.to_json(), headers, by.encode())
+
+
+def unread_record(
+    room_id: str, pid: str, number: int, recipient: str, by: str, has_phone: bool, until: datetime, at: datetime
+) -> Record:  # fmt: skip
+    """`notification.requested.v1` of a chat that a patient has not read (N1). Its id follows from room, patient and first unread line."""
+    ident = uid_text("chat_unread", room_id, pid, str(number))
+    event = NotificationRequested(
+        notification_id=ident, recipient=recipient, channel="sms" if has_phone else "push", kind="chat", template="chat_new",
+        about=room_id, not_after=until,
+    )  # fmt: skip
+    headers = headers_for(event.TYPE, ident, SOURCE, time_text(at), subject=room_id, partitionkey=by)
+    return Record(NOTIFICATIONS, by.encode(), event.to_json(), headers, by.encode())
 
 
 def _object(data: bytes) -> Mapping[str, Any]:

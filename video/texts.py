@@ -2,15 +2,16 @@
 
 Patient data: no topic, log, key or address has any of it, and the ledger has boxes that open with this part's key only, each for its
 room and number. A line is shown first and kept as soon as may be: a ledger that is away stops no meeting. What waits is
-bounded, and is lost only with the process itself. Before anybody comes to a room, or reads its chat, what is kept of it is read back;
-where that takes too long, new lines get numbers beyond any earlier one's, and the old ones come when the ledger does.
+bounded, and is lost only with the process itself. With a line of staff's goes which patients missed it (N1, `unread.py`). Before anybody
+comes to a room, or reads its chat, what is kept of it is read back; where that takes too long, new lines get numbers beyond any earlier
+one's, and the old ones come when the ledger does.
 """
 
 import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -20,10 +21,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.telemetry import Meter
-from video.rooms.model import Line, Room
+from video.rooms.model import Line, Person, Room
 from video.signalling.desk import Desk
 from video.signalling.tokens import derived
+from video.unread import Missed, Read, Reader
 
+BOOKED_KINDS: Final = ("single", "group")
 SUBJECT: Final = 0
 """Its number in a room; lines have theirs from 1."""
 NONCE_BYTES: Final = 12
@@ -43,11 +46,20 @@ class Kept(NamedTuple):
     box: bytes
 
 
+Item = Kept | Reader | Missed | Read
+Readers = Callable[[str], Awaitable[tuple[tuple[str, str], ...]]]
+"""Of a booked room: pid and person of its patients, by the ledger's word."""
+
+
+async def _nobody(_room_id: str) -> tuple[tuple[str, str], ...]:
+    return ()
+
+
 class Texts(Protocol):
     """The port to the ledger. Both raise `OSError` or `TimeoutError` while it is away."""
 
-    async def put(self, texts: Sequence[Kept]) -> None:
-        """Keep them; one that is kept already stays as it is."""
+    async def put(self, items: Sequence[Item]) -> None:
+        """Keep them, in this order and all or none; a text that is kept already stays as it is."""
         ...
 
     async def of_room(self, room_id: str) -> Sequence[tuple[int, bytes]]:
@@ -78,10 +90,11 @@ class Boxes:
 class Keeping:
     """Writes behind, reads back. `desk` has the lines; subjects are here, as nobody needs them but a list."""
 
-    def __init__(self, desk: Desk, texts: Texts, secret: bytes, meter: Meter) -> None:
+    def __init__(self, desk: Desk, texts: Texts, secret: bytes, meter: Meter, readers: Readers = _nobody) -> None:
+        self._readers = readers
         self._desk, self._texts, self._boxes, self._meter = desk, texts, Boxes(secret), meter
         self.subjects: dict[str, str] = {}
-        self._waiting: deque[Kept] = deque()
+        self._waiting: deque[Item] = deque()
         self._news, self._written = asyncio.Event(), asyncio.Event()
         self._written.set()
         self._recalled: set[str] = set()
@@ -93,11 +106,28 @@ class Keeping:
         content = {"pid": line.pid, "role": line.role, "name": line.name, "text": line.text, "at": line.at.isoformat()}
         self._put(Kept(room.room_id, line.number, line.at, self._boxes.close(room.room_id, line.number, content)))
 
+        if line.role == "staff" and room.kind != "conference":  # N1: at a conference there are no patients
+            self._put(Missed(room.room_id, line.number, line.at, self._desk.watching(room.room_id)))
+
+    def reader(self, room: Room, pid: str, person: str) -> None:
+        """Whom a chat room is for: no topic says so, and the ledger not else."""
+        self._put(Reader(room.room_id, pid, person, room.opens_at))
+
+    def read(self, room: Room, pid: str) -> None:
+        """A patient has all of the chat before them."""
+        if (number := self._desk.meetings[room.room_id].lines) > 0:
+            self._put(Read(room.room_id, pid, number))
+
+    def came(self, room: Room, person: Person) -> None:
+        """Whoever comes in is shown the chat (V14)."""
+        if person.role == "patient":
+            self.read(room, person.pid)
+
     def subject(self, room: Room, text: str) -> None:
         self.subjects[room.room_id] = text
         self._put(Kept(room.room_id, SUBJECT, room.closes_at, self._boxes.close(room.room_id, SUBJECT, {"text": text})))
 
-    def _put(self, text: Kept) -> None:
+    def _put(self, text: Item) -> None:
         if len(self._waiting) >= WAITING_MAX:
             _log.error("video_text_not_kept", waiting=WAITING_MAX)
             return
@@ -109,12 +139,12 @@ class Keeping:
         """Until cancelled."""
         while True:
             await self._news.wait()
-            batch = [self._waiting[place] for place in range(min(BATCH_MAX, len(self._waiting)))]
+            batch = self._batch()
             try:
-                await self._texts.put(batch)
+                await self._texts.put([await self._with_readers(each) if isinstance(each, Missed) else each for each in batch])
             except (OSError, TimeoutError) as error:
                 _log.warning("video_waits_for_ledger", error=type(error).__name__, waiting=len(self._waiting))
-                self._meter.gauge("video_texts_waiting", len(self._waiting))
+                self._meter.gauge("video_texts_waiting", self._texts_waiting())
                 await asyncio.sleep(RETRY_S)
                 continue
             for _ in batch:
@@ -122,7 +152,21 @@ class Keeping:
             if not self._waiting:
                 self._news.clear()
                 self._written.set()
-            self._meter.gauge("video_texts_waiting", len(self._waiting))
+            self._meter.gauge("video_texts_waiting", self._texts_waiting())
+
+    def _batch(self) -> list[Item]:
+        """What is written now. A line goes with what is noted of it."""
+        size = min(BATCH_MAX, len(self._waiting))
+        size += size < len(self._waiting) and isinstance(self._waiting[size], Missed)
+        return [self._waiting[place] for place in range(size)]
+
+    def _texts_waiting(self) -> int:
+        return sum(isinstance(each, Kept) for each in self._waiting)
+
+    async def _with_readers(self, missed: Missed) -> Missed:
+        meeting = self._desk.meetings.get(missed.room_id)
+        is_booked = meeting is not None and meeting.room.kind in BOOKED_KINDS
+        return missed._replace(readers=await self._readers(missed.room_id)) if is_booked else missed
 
     async def drained(self, seconds_max: float) -> None:
         """At the end of the process: what waits is written, if the ledger takes it in time."""

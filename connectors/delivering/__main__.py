@@ -32,7 +32,7 @@ from connectors.delivering.pace import PeerLimits
 from connectors.delivering.ports import Carrier, Content, Render, Rendered
 from connectors.delivering.requests import TOPICS, Request, requests
 from connectors.delivering.telling import Record, Telling
-from connectors.delivering.words import TEXTS
+from connectors.delivering.words import filled
 from connectors.kivra import wire as kivra_wire
 from connectors.kivra.channel import Kivra
 from connectors.mina_meddelanden.channel import MinaMeddelanden
@@ -46,6 +46,7 @@ from connectors.sandbox import sms as sandbox_sms
 from connectors.sms import wire as sms_wire
 from connectors.sms.client import Elks46, LinkMobility
 from pipelines.ledger import measures, reachings
+from pipelines.ledger.invitations import Boxes
 from pipelines.ledger.pool import connect
 from pipelines.ledger.sends import NewSend, Sends
 from pipelines.ledger.slots import Slot
@@ -187,7 +188,7 @@ def carriers(settings: Settings, found: Channels) -> list[Carrier]:
         made.append(MailboxCarrier(channel, found.render))
     if found.texts is not None:
         secret, base = settings.callback_secret(), settings.callback_url
-        made.append(TextCarrier(found.texts, TEXTS, lambda ident: f"{base}/callbacks/sms/{callback_token(ident, secret)}"))
+        made.append(TextCarrier(found.texts, filled, lambda ident: f"{base}/callbacks/sms/{callback_token(ident, secret)}"))
     return made
 
 
@@ -229,7 +230,8 @@ async def run(settings: Settings, slot: int) -> None:
         open_.push_async_callback(pool.close)
         sms = settings.delivery.sms
         quiet = Quiet(sms.quiet_from, sms.quiet_until, frozenset(sms.quiet_exempt))
-        ledger = Sends(pool, settings.policy, slot=name, sender=settings.hub.sender, quiet=quiet)
+        guests = Boxes(settings.guests_key())
+        ledger = Sends(pool, settings.policy, slot=name, sender=settings.hub.sender, quiet=quiet, guests=guests)
         there = await channels(settings, open_)
         over, unknown = await ledger.adopt(clock.now(), with_own=True)
         parked = await ledger.park(there.named, clock.now())

@@ -37,7 +37,9 @@ class TextCarrier:
 
     dedupes = False
 
-    def __init__(self, channel: TextChannel, words: Mapping[str, str], callback_url: Callable[[UUID], str]) -> None:
+    def __init__(
+        self, channel: TextChannel, words: Callable[[str, Mapping[str, str]], str | None], callback_url: Callable[[UUID], str]
+    ) -> None:  # fmt: skip
         self._channel = channel
         self._words = words
         self._callback_url = callback_url
@@ -45,7 +47,7 @@ class TextCarrier:
 
     def make(self, due: Due, prepared: Any) -> Made:
         """`prepared` is `pipelines.ledger.sends.TextContent`."""
-        words = self._words.get(due.template or "")
+        words = self._words(due.template or "", prepared.filled)
         if words is None:
             raise Rejected("no_such_template")
         text = Text(due.send, prepared.to, words, self._callback_url(due.send))

@@ -5,6 +5,7 @@ shared. GSM-7 characters only, so that each is one part of at most 160 character
 """
 
 from collections.abc import Mapping
+from string import Template
 from types import MappingProxyType
 from typing import Final
 
@@ -20,8 +21,27 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """By template (`pipelines/rules/notify.py`, and those of chats and invitations)."""
 
+GUESTS: Final[Mapping[str, Template]] = MappingProxyType(
+    {"guest_invitation": Template("Du är inbjuden till ett videomöte. Öppna $url Möteskod: $code")}
+)
+"""Of texts to numbers that staff gave (V9, N3), with places for link and code: they name neither unit nor care."""
+
 GSM_7: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 """The basic alphabet of 3GPP TS 23.038 section 6.2.1."""
 PART_CHARS_MAX: Final = 160
+JOINED_CHARS_MAX: Final = 2 * 153
+"""Two parts that a phone joins, each with a header of its own (3GPP TS 23.040 section 9.2.3.24.1)."""
+
+
+def filled(template: str, places: Mapping[str, str]) -> str | None:
+    """The words of a template; None where there is none, where a place is not given, or where they do not fit."""
+    words = GUESTS.get(template)
+    if words is None:
+        return TEXTS.get(template)
+    try:
+        text = words.substitute(places)
+    except KeyError:
+        return None
+    return text if len(text) <= JOINED_CHARS_MAX and set(text) <= GSM_7 else None

@@ -12,6 +12,7 @@ from connectors.sandbox.answers import as_json, json_of
 from connectors.sandbox.arrivals import CHANNELS
 from connectors.sandbox.faults import Fault
 from connectors.sandbox.persons import events_of, ignored
+from connectors.sandbox.sms import owners
 from connectors.sandbox.state import SANDBOX
 from schemas import persons
 from schemas.clock import SPEED_MAX, Clock
@@ -97,12 +98,13 @@ async def add_person(request: web.Request) -> web.Response:
 
 
 async def inbox(request: web.Request) -> web.Response:
-    """What really arrived for a test person by a channel."""
-    channel = request.match_info["channel"]
+    """What really arrived for a test person by a channel, or of texts for a number: a guest's is nobody's (V9)."""
+    channel, whose = request.match_info["channel"], request.match_info["person"]
     if channel not in CHANNELS:
         raise web.HTTPNotFound
     world = request.app[SANDBOX].world
-    return as_json([_with_document(row, world.deliveries) for row in world.arrivals.of(channel, _person(request))])
+    them = [whose, *owners(world, whose)] if channel == "sms" and whose.startswith("+") else [_person(request)]
+    return as_json([_with_document(row, world.deliveries) for each in them for row in world.arrivals.of(channel, each)])
 
 
 async def whole_inbox(request: web.Request) -> web.Response:

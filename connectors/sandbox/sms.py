@@ -3,7 +3,7 @@ Mobility, JSON in and out, reports to the address of its one gate, which is the 
 
 Reports are repeated until they are taken, as the original's are. `POST /sms/settings` makes them late, sends each twice,
 turns their order round, or tells that a message failed after it was sent. What a phone got stands in `/inbox/sms`, by the
-persons whose account has its number; the words are the test's own and stand in no log.
+persons whose account has its number, or by the number itself; the words are the test's own and stand in no log.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from connectors.sandbox.answers import as_json, json_of
 from connectors.sandbox.reading import changed, whole
 from connectors.sandbox.state import SANDBOX, Sandbox
 from connectors.sandbox.unwell import behave
+from connectors.sandbox.world import World
 from connectors.sms.wire import object_of
 
 USERNAME: Final = "hub"
@@ -180,10 +181,15 @@ def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
     return answer if form.get("dontlog") == "message" else answer | {"message": form["message"]}
 
 
+def owners(world: World, number: str) -> list[str]:
+    """The persons whose account has a number."""
+    return sorted(person for person, account in world.accounts.items() if account.get("phone") == number)
+
+
 def _arrive(sandbox: Sandbox, message: str, to: str, text: str, now: datetime) -> None:
-    """Whoever has the number finds the text in `/inbox/sms`."""
+    """Whoever has the number finds the text in `/inbox/sms`; what goes to a number of nobody's (a guest's, V9) stands there under it."""
     words = text.encode()
-    for person in sorted(person for person, account in sandbox.world.accounts.items() if account.get("phone") == to):
+    for person in owners(sandbox.world, to) or [to]:
         sandbox.world.arrivals.note(
             "sms", person, "sms_id", message, sha256(words).hexdigest(), len(words), now, repeated=False, content_type=TEXT
         )

@@ -21,7 +21,7 @@ from asyncpg import Pool
 from pipelines import ids
 from pipelines.ledger import Connection, locks, outbox
 from pipelines.rules.model import PrintCopy, RoomState
-from pipelines.rules.sending import KEEPERS
+from pipelines.rules.sending import KEEPERS, State
 from pipelines.transport.outputs import Output
 from pipelines.work import Committed
 from schemas.cloudevents import PersonKeys
@@ -180,14 +180,16 @@ _FINAL: Final = [int(state) for state, keeper in KEEPERS.items() if keeper == "n
 
 
 async def _requests(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
-    """The bytes of what was sent long ago; their SHA-256 stays as a proof of what they were."""
+    """The bytes of what was sent long ago; their SHA-256 stays as a proof of what they were. A guest's number (V9) does not wait for
+    somebody to rule on an unknown outcome: its invitation has lost its point."""
     del said
     found = await connection.fetch(
-        "SELECT send, request FROM sends WHERE send > $2 AND kept AND changed_at < $1 AND state = ANY($4::int2[])"
+        "SELECT send, request FROM sends WHERE send > $2 AND changed_at < $1"
+        " AND (kept AND state = ANY($4::int2[]) OR box IS NOT NULL AND state = $5 AND not_after < $1)"
         " ORDER BY send LIMIT $3 FOR UPDATE SKIP LOCKED",
-        before, place or _NOTHING, BATCH_ROWS, _FINAL,
+        before, place or _NOTHING, BATCH_ROWS, _FINAL, int(State.UNKNOWN),
     )  # fmt: skip
-    await connection.execute("UPDATE sends SET kept = false WHERE send = ANY($1)", [row["send"] for row in found])
+    await connection.execute("UPDATE sends SET kept = false, box = NULL WHERE send = ANY($1)", [row["send"] for row in found])
     await connection.execute(
         "DELETE FROM contents c WHERE sha = ANY($1)"
         " AND NOT EXISTS (SELECT FROM documents d WHERE d.content = c.sha)"
@@ -270,6 +272,17 @@ async def _meeting_texts(connection: Connection, before: datetime, place: Any, s
     return len(found), True if len(found) == BATCH_ROWS else None
 
 
+async def _unread_chats(connection: Connection, before: datetime, place: Any, said: _Tombstones) -> tuple[int, Any]:
+    """Who has not read what (N1), or has: of no use when the lines themselves are gone."""
+    del said, place
+    found = await connection.fetch(
+        "DELETE FROM unread_chats WHERE (room, reader) IN"
+        " (SELECT room, reader FROM unread_chats WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+        before, BATCH_ROWS,
+    )  # fmt: skip
+    return len(found), True if len(found) == BATCH_ROWS else None
+
+
 def _next(found: Sequence[Any], key: str, rows: int = BATCH_ROWS) -> Any:
     return found[-1][key] if len(found) == rows else None
 
@@ -286,5 +299,6 @@ _STEPS: Final[Mapping[str, Remove]] = {
     "bookings": _bookings,
     "rooms": _rooms,
     "meeting_texts": _meeting_texts,
+    "unread_chats": _unread_chats,
 }
 """In this order: what refers goes before what is referred to."""

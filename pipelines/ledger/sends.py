@@ -17,16 +17,18 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
+import structlog
 from asyncpg import Pool, Record
 
 from pipelines import ids
 from pipelines.commands import KIND_NAMES
-from pipelines.ledger import Connection, facts, locks, lookups, slots
+from pipelines.ledger import Connection, facts, invitations, locks, lookups, slots
+from pipelines.ledger.invitations import GUEST, Boxes
 from pipelines.outputs import OPERATORS
 from pipelines.rules import clearance
 from pipelines.rules.clearance import About, Clearance, Quiet, Wanted
-from pipelines.rules.model import AppCopy, BookingStatus, Kind, MailboxCopy, Operator, Person, PrintCopy
-from pipelines.rules.sending import ANSWERS, Event, NoSuchMove, State, move
+from pipelines.rules.model import AppCopy, BookingStatus, Kind, MailboxCopy, Operator, Person, PrintCopy, RoomState
+from pipelines.rules.sending import ANSWERS, KEEPERS, Event, NoSuchMove, State, move
 from schemas.policy import Limits, Policy
 
 CHANNELS: Final[Mapping[str, int]] = {"kivra": 1, "mina_meddelanden": 2, "sms": 3}
@@ -38,6 +40,7 @@ RENDER_LEASE: Final = timedelta(minutes=1)
 """A row that is being rendered comes due again after this: its process died, or the machine is very slow; making it twice does no harm."""
 LOOKS_MAX: Final = 5
 """How often `launch` may find that the person's number changed while it waited for the lock."""
+_log = structlog.get_logger()
 _WAITS: Final = (int(State.DECIDED), int(State.RENDERED), int(State.WAITING))
 
 
@@ -97,10 +100,11 @@ class LetterContent:
 
 @dataclass(frozen=True, slots=True)
 class TextContent:
-    """Whom a text goes to; its words follow from the template alone (N2)."""
+    """Whom a text goes to; its words follow from the template alone (N2). `filled`: link and code of a guest's."""
 
     person: UUID
     to: str = field(repr=False)
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +130,19 @@ class Untold:
     pid: str = field(repr=False)
 
 
-_ROW: Final = "send, person, subject, channel, operator, kind, state, slot, attempts, in_doubt, request, not_after"
+_ROW: Final = "send, person, subject, channel, operator, kind, state, slot, attempts, in_doubt, request, not_after, box"
 
 
 class Sends:
-    """The rows as one process sees them. `slot` is held by it (`slots.Slot`) as long as it lives."""
+    """The rows as one process sees them. `slot` is held by it (`slots.Slot`) as long as it lives; `guests` opens their boxes."""
 
-    def __init__(self, pool: Pool[Any], policy: Policy, *, slot: str, sender: str, quiet: Quiet) -> None:
+    def __init__(self, pool: Pool[Any], policy: Policy, *, slot: str, sender: str, quiet: Quiet, guests: Boxes) -> None:
         self._pool = pool
         self._policy = policy
         self._slot = slot
         self._sender = sender
         self._quiet = quiet
+        self._guests = guests
 
     # --- coming in and being taken ---------------------------------------------------------------------------------------------
 
@@ -209,7 +214,7 @@ class Sends:
                 await self._hinder(connection, row, asked.clearance, asked.target, now)
                 return None
             if row["channel"] == SMS:
-                return TextContent(asked.target, asked.phone or "")
+                return TextContent(asked.target, asked.phone or "", asked.filled)
             return await self._content(connection, row, asked)
 
     async def _content(self, connection: Connection, row: Record, asked: _Asked) -> LetterContent:
@@ -308,8 +313,7 @@ class Sends:
             "INSERT INTO attempts (send, number, began, slot) VALUES ($1, $2, $3, $4)", row["send"], number, now, self._slot
         )
         operator = None if row["operator"] is None else OPERATORS[Operator(row["operator"])]
-        assert asked.person is not None
-        return Launched(number, request, asked.person.pid, operator)
+        return Launched(number, request, asked.person.pid if asked.person is not None else "", operator)
 
     async def record(
         self, send: UUID, number: int, event: Event, outcome: str, now: datetime, *, code: str | None = None, reference: str | None = None,
@@ -427,6 +431,8 @@ class Sends:
 
     async def _people(self, connection: Connection, row: Record) -> set[UUID]:
         """Whose lock is needed: whom it goes to, and whose document or booking it is about, under their current numbers."""
+        if row["kind"] == invitations.KIND:
+            return set()
         named = {row["person"]}
         subject = await _subject(connection, row)
         if subject is not None:
@@ -436,6 +442,8 @@ class Sends:
 
     async def _ask(self, connection: Connection, row: Record, now: datetime) -> _Asked:
         """The facts of now, and what they say."""
+        if row["kind"] == invitations.KIND:
+            return await self._ask_guest(connection, row, now)
         subject = await _subject(connection, row)
         named = {row["person"]} | ({subject["person"]} if subject is not None else set())
         current = await facts.current(connection, named)
@@ -461,6 +469,18 @@ class Sends:
         found = clearance.text(person, about, row["kind"], not_after, phone is not None, self._quiet, limits, now)
         return _Asked(found, target, person, phone)
 
+    async def _ask_guest(self, connection: Connection, row: Record, now: datetime) -> _Asked:
+        """Nobody's facts: only whether the invitation still leads anywhere. The ledger has no row of the rooms that the bridge makes."""
+        try:
+            said = self._guests.open(row["send"], row["box"] or b"")
+        except ValueError:
+            _log.error("guest_box_does_not_open", send=str(row["send"]))  # the parts have different secrets
+            return _Asked(Clearance("refuse", "box_does_not_open"), GUEST, None)
+        room = await connection.fetchrow("SELECT state, opens_at FROM rooms WHERE room = $1", row["subject"])
+        holds = room is None or (room["state"] not in _OVER and room["opens_at"] == said.opens_at)
+        found = clearance.invitation(holds, row["not_after"], now)
+        return _Asked(found, GUEST, None, said.to, {"url": said.url, "code": said.code})
+
     def _ask_letter(self, row: Record, subject: Record | None, person: Person, limits: Limits, now: datetime) -> Clearance:
         wanted = None
         if subject is not None and subject["delivery"] is not None:
@@ -474,8 +494,10 @@ class _Asked:
     target: UUID
     person: Person | None
     phone: str | None = field(default=None, repr=False)
+    filled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+_OVER: Final = (int(RoomState.CLOSED), int(RoomState.VOID))
 _DOCUMENT: Final = """
 SELECT d.person, d.unit, d.app, d.mailbox, d.print, d.sent, (SELECT l.state FROM deliveries l WHERE l.delivery = $2) AS delivery
   FROM documents d WHERE d.doc = $1
@@ -509,14 +531,19 @@ async def change(
     connection: Connection, send: UUID, channel: int, state: State, now: datetime, *, code: str | None = None, why: str | None = None,
     due_at: datetime | None = None, forget: bool = False,
 ) -> None:  # fmt: skip
-    """Write a state, with what belongs to it; a mailbox's answer is to be told. `forget`: the bytes are made anew (texts, old numbers)."""
+    """Write a state, with what belongs to it; a mailbox's answer is to be told. `forget`: the bytes are made anew (texts, old numbers).
+
+    What is final has lost a guest's number: box and bytes. Their SHA-256 stays.
+    """
     answers = state in ANSWERS and channel != SMS
     if forget and channel == SMS:  # nobody else can have the same bytes: each text has a token of its own
         await connection.execute("DELETE FROM contents WHERE sha = (SELECT request FROM sends WHERE send = $1 AND kept)", send)
     await connection.execute(
-        "UPDATE sends SET state = $2, why = $3, due_at = $4, slot = NULL, code = coalesce($5, code), changed_at = $6,"
-        " answers = answers + $7, kept = kept AND NOT $8, request = CASE WHEN $8 THEN NULL ELSE request END WHERE send = $1",
-        send, int(state), why, due_at, code, now, int(answers), forget,
+        "WITH gone AS (DELETE FROM contents WHERE $9 AND sha = (SELECT request FROM sends WHERE send = $1 AND kept AND box IS NOT NULL))"
+        " UPDATE sends SET state = $2, why = $3, due_at = $4, slot = NULL, code = coalesce($5, code), changed_at = $6,"
+        " answers = answers + $7, kept = kept AND NOT $8 AND NOT ($9 AND box IS NOT NULL),"
+        " request = CASE WHEN $8 THEN NULL ELSE request END, box = CASE WHEN $9 THEN NULL ELSE box END WHERE send = $1",
+        send, int(state), why, due_at, code, now, int(answers), forget, KEEPERS[state] == "nobody",
     )  # fmt: skip
 
 

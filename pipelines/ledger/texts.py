@@ -9,6 +9,8 @@ from uuid import UUID
 
 from asyncpg import Pool
 
+from pipelines.ledger import unread
+
 
 class Text(NamedTuple):
     room: UUID
@@ -29,9 +31,12 @@ _OF_ROOM: Final = """
 """
 
 
-async def put(pool: Pool[Any], texts: Sequence[Text]) -> None:
-    """Keep them, in one transaction."""
-    await pool.execute(_PUT, *(list(column) for column in zip(*texts, strict=True)))
+async def put(pool: Pool[Any], texts: Sequence[Text], notes: Sequence[unread.Note] = ()) -> None:
+    """Keep them, and what is noted of who has read them (N1), in one transaction."""
+    async with pool.acquire() as connection, connection.transaction():
+        if texts:
+            await connection.execute(_PUT, *(list(column) for column in zip(*texts, strict=True)))
+        await unread.note(connection, notes)
 
 
 async def of_room(pool: Pool[Any], room: UUID, lines_max: int) -> list[tuple[int, bytes]]:

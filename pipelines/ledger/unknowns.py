@@ -83,10 +83,10 @@ class Unknown:
 
 _SELECT: Final = """
 SELECT s.send, s.channel, s.operator, s.kind, s.about, s.changed_at, s.code, s.reference, s.attempts, s.state, s.kept,
-       coalesce(d.unit, b.unit) AS unit, CASE WHEN s.channel <> 3 AND d.print = 0 THEN d.deadline END AS deadline,
+       coalesce(d.unit, b.unit, r.unit) AS unit, CASE WHEN s.channel <> 3 AND d.print = 0 THEN d.deadline END AS deadline,
        coalesce(s.channel <> 3 AND d.print = $1, false) AS printed, p.pid
   FROM sends s LEFT JOIN documents d ON d.doc = s.subject LEFT JOIN bookings b ON b.booking = s.subject
-       LEFT JOIN persons p ON p.person = s.person
+       LEFT JOIN rooms r ON r.room = s.subject LEFT JOIN persons p ON p.person = s.person
 """
 
 

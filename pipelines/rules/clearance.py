@@ -103,6 +103,14 @@ def text(
     return GO
 
 
+def invitation(holds: bool, not_after: datetime, now: datetime) -> Clearance:
+    """A text to a guest (V9, N3): staff's explicit act, about nobody, so at any hour and without a look at anybody's facts. `holds`: the
+    room is not over and its code is still the one in the text (V6, P10)."""
+    if now >= not_after:
+        return Clearance("withdraw", "too_late")
+    return GO if holds else Clearance("withdraw", NOT_WANTED)
+
+
 def quiet_until(quiet: Quiet, kind: str, now: datetime) -> datetime | None:
     """When the quiet hours that `now` lies in end; None outside them."""
     if kind in quiet.exempt or quiet.begins == quiet.ends:

@@ -23,10 +23,11 @@ from connectors.delivering.pace import PeerLimits
 from connectors.delivering.ports import Carrier, Content
 from connectors.delivering.requests import requests
 from connectors.delivering.telling import Record, Telling
-from connectors.delivering.words import TEXTS
+from connectors.delivering.words import filled
 from pipelines.commands import Decoder
 from pipelines.deadletters import DeadLetters
 from pipelines.ledger import pool
+from pipelines.ledger.invitations import Boxes
 from pipelines.ledger.sends import NewSend, Sends
 from pipelines.rules.clearance import Quiet
 from pipelines.rules.sending import State
@@ -38,6 +39,7 @@ from schemas.telemetry import NullMeter
 from tests.pipelines.desk import SENDER, Desk, Event, Said
 
 SECRET = b"s" * 32
+GUESTS = Boxes(b"g" * 32)
 QUICK = PeerLimits(per_second=1_000, pause_s_min=1.0, pause_s_max=60.0)
 WITHIN_S = 60.0
 
@@ -217,10 +219,10 @@ def part(hub: Desk, *peers: FakePeer, slot: str = "delivery-0", limits: PeerLimi
         published.extend(records)
 
     quiet = Quiet(time(21), time(7), frozenset({"reminder"}))
-    ledger = Sends(hub.pool, hub.decoder.policy, slot=slot, sender=SENDER, quiet=quiet)
+    ledger = Sends(hub.pool, hub.decoder.policy, slot=slot, sender=SENDER, quiet=quiet, guests=GUESTS)
     telling = Telling(ledger, publish, hub.decoder.keys)
     carriers: list[Carrier] = [
-        TextCarrier(peer, TEXTS, lambda ident: f"https://hub.test/callbacks/sms/{callback_token(ident, SECRET)}")
+        TextCarrier(peer, filled, lambda ident: f"https://hub.test/callbacks/sms/{callback_token(ident, SECRET)}")
         if isinstance(peer, FakePhones)
         else MailboxCarrier(peer, render)  # type: ignore[arg-type]
         for peer in peers

@@ -14,7 +14,7 @@ from connectors.channels import Sent
 from connectors.delivering.pace import Pace, PeerLimits, failed, pause_s, took
 from connectors.delivering.requests import requests
 from connectors.delivering.telling import record
-from connectors.delivering.words import GSM_7, PART_CHARS_MAX, TEXTS
+from connectors.delivering.words import GSM_7, GUESTS, JOINED_CHARS_MAX, PART_CHARS_MAX, TEXTS, filled
 from pipelines.rules.notify import TEMPLATES
 from schemas.errors import Rejected, Unavailable, Uncertain
 from schemas.events import DeliveryAnswered, decode
@@ -78,6 +78,28 @@ def test_a_text_is_one_part_and_names_nothing(words: str) -> None:
     lowered = words.lower()
     for care in ("vård", "patient", "läkar", "mottagning", "kallelse", "remiss", "provsvar", "sjuk", "barn", "video", "{", "http"):
         assert care not in lowered
+
+
+def test_a_guests_text_has_link_and_code_and_no_unit_no_name_and_no_word_of_care() -> None:
+    places = {"url": f"https://{'m' * 60}.example/m/ABCDEFGHJK", "code": "ABCDEFGHJK"}
+    for template in GUESTS:
+        words = filled(template, places)
+        assert words is not None and set(words) <= GSM_7 and len(words) <= JOINED_CHARS_MAX
+        assert f"{places['url']} " in words and words.endswith(places["code"])
+        for care in ("vård", "patient", "läkar", "mottagning", "kallelse", "remiss", "sjuk", "barn", "enhet", "region"):
+            assert care not in words.lower()
+
+
+@pytest.mark.parametrize(
+    ("template", "places"),
+    [
+        ("guest_invitation", {}), ("guest_invitation", {"url": "https://x/m/A"}), ("no_such", {}),
+        ("guest_invitation", {"url": "https://" + "x" * 300, "code": "A"}),
+        ("guest_invitation", {"url": "https://möte.例え/m/A", "code": "A"}),
+    ],
+)  # fmt: skip
+def test_words_that_are_not_whole_or_do_not_fit_are_none(template: str, places: dict[str, str]) -> None:
+    assert filled(template, places) is None
 
 
 # --- pace ---------------------------------------------------------------------------------------------------------------------

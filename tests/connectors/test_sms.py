@@ -179,6 +179,16 @@ async def test_a_number_that_moved_to_another_account_is_that_persons(it: Runnin
     assert (len(await inbox(it)), len(await inbox(it, PARENT))) == (0, 1)
 
 
+async def test_a_text_to_a_number_of_nobodys_stands_under_the_number_and_is_counted(it: Running) -> None:
+    """A guest's (V9)."""
+    sent = await send(it, replace(PLAIN, to="+46701999999"))
+    assert [row["sms_id"] for row in await inbox(it, "%2B46701999999")] == [sent.reference] and await inbox(it) == []
+    whole = await call(it, "GET", "/inbox/sms")
+    assert [(row["sms_id"], row["times"]) for row in whole["items"] if "sms_id" in row] == [(sent.reference, 1)]
+    await send(it)
+    assert await inbox(it, TEXT.to) == await inbox(it), "and a number shows what its owner got"
+
+
 async def test_a_lost_answer_is_uncertain_and_the_provider_knows_no_repeats(it: Running) -> None:
     await call(it, "POST", "/faults", {"system": "sms", "mode": "lose_answer", "for_requests": 1})
     with pytest.raises(Uncertain, match="lost_answer"):

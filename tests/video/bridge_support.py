@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import aiohttp
 import orjson
@@ -20,13 +20,14 @@ from schemas.cloudevents import decode_record
 from tests.connectors.sandbox_support import ADULT, KEYS, PARENT, Running, running
 from tests.video.plane_double import PlaneDouble
 from video.bridge import Bridge, Ports
-from video.people import Patient
+from video.people import Guest, Patient
 from video.plane import port
 from video.records import ROOMS, Record, room_of
 from video.rooms.model import Room
 from video.signalling.tokens import Pass, meeting_code
 from video.team import Team
-from video.texts import Kept
+from video.texts import Item, Kept
+from video.unread import Missed, Read, Reader
 
 UNIT = "SE2321000016-A1"
 SECRET = b"a secret of the video tests, 32 bytes"
@@ -71,15 +72,29 @@ class Ledger:
 
 @dataclass
 class KeptTexts:
-    """`Texts` in memory: boxes by room and number."""
+    """`Texts` in memory: boxes by room and number, and who has not read since which line and when."""
 
     boxes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    unread: dict[tuple[str, str], tuple[int, datetime] | None] = field(default_factory=dict)
     away: bool = False
 
-    async def put(self, texts: Sequence[Kept]) -> None:
+    async def put(self, items: Sequence[Item]) -> None:
         self._there()
-        for text in texts:
-            self.boxes.setdefault((text.room_id, text.number), text.box)
+        for item in items:
+            match item:
+                case Kept(room_id, number, _, box):
+                    self.boxes.setdefault((room_id, number), box)
+                case Reader(room_id, pid, _, at):
+                    self.unread.setdefault((room_id, pid), None)
+                case Missed(room_id, number, at, seen_by, readers):
+                    for pid, _ in readers:
+                        self.unread.setdefault((room_id, pid), None)
+                    for (room, pid), since in self.unread.items():
+                        if room == room_id and since is None and pid not in seen_by:
+                            self.unread[room, pid] = (number, at)
+                case Read(room_id, pid, number):
+                    if (since := self.unread.get((room_id, pid))) is not None and since[0] <= number:
+                        self.unread[room_id, pid] = None
 
     async def of_room(self, room_id: str) -> list[tuple[int, bytes]]:
         self._there()
@@ -88,6 +103,25 @@ class KeptTexts:
     def _there(self) -> None:
         if self.away:
             raise OSError
+
+
+@dataclass
+class TextedGuests:
+    """`Guests` in memory: by act. `taken`: how many texts a room may have."""
+
+    texts: dict[str, Guest] = field(default_factory=dict)
+    taken: int = 40
+    away: bool = False
+
+    async def invited(self, room: Room, guest: Guest, now: datetime) -> Literal["new", "known", "full"]:
+        if self.away:
+            raise OSError
+        if guest.act in self.texts:
+            return "known"
+        if len(self.texts) >= self.taken:
+            return "full"
+        self.texts[guest.act] = guest
+        return "new"
 
 
 @dataclass
@@ -104,6 +138,7 @@ class World:
     http: aiohttp.ClientSession
     meter: PrometheusMeter
     texts: "KeptTexts" = field(default_factory=lambda: KeptTexts())
+    guests: "TextedGuests | None" = None
     ready: bool = True
     team: list["World"] = field(default_factory=list)
     runner: web.AppRunner | None = None
@@ -255,9 +290,10 @@ async def world(
     blur: Path | None = None,
     texts: "KeptTexts | None" = None,
     turn: Turn = NOWHERE,
+    guests: "TextedGuests | None" = None,
 ) -> AsyncIterator[World]:
-    """A bridge that listens, until the block ends."""
-    async with worlds(1, make_plane, blur, texts, turn) as (made,):
+    """A bridge that listens, until the block ends. Without `guests` there is no SMS provider."""
+    async with worlds(1, make_plane, blur, texts, turn, guests) as (made,):
         yield made
 
 
@@ -268,6 +304,7 @@ async def worlds(
     blur: Path | None = None,
     texts: "KeptTexts | None" = None,
     turn: Turn = NOWHERE,
+    guests: "TextedGuests | None" = None,
 ) -> AsyncIterator[list[World]]:
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
@@ -297,12 +334,12 @@ async def worlds(
                 Ports(
                     make_plane, ledger, texts, load({}).policy, meter, lambda: made[0].now, publish, SECRET, urls[0], issuer, "hub",
                     jwks, "portal", turn_urls=(turn.url,), turn_secret=turn.secret, blur=blur,
-                    ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls),  # type: ignore[misc]
+                    ready=lambda slot=slot: made[slot].ready, team=Team(slot, urls), guests=guests,  # type: ignore[misc]
                 )
             )  # fmt: skip
             made.append(World(bridge, url, bridge.plane, ledger, sandbox, records, datetime.now(UTC), http, meter))
         for each in made:
-            each.team, each.texts = made, texts
+            each.team, each.texts, each.guests = made, texts, guests
             await stack.enter_async_context(_serving(each))
         yield made
 

@@ -57,7 +57,10 @@ class PagesDoor:
         gather: Gather,
         keeping: Keeping,
         blur: Path | None = None,
+        *,
+        has_texts: bool = False,
     ) -> None:
+        self._has_texts = has_texts
         self._desk, self._site, self._tokens, self._codes, self._login = desk, site, tokens, codes, login
         self._policy, self._secret, self._now, self._publish, self._blur = policy, secret, now, publish, blur
         self._gather, self._keeping = gather, keeping
@@ -90,7 +93,8 @@ class PagesDoor:
             fail("not-allowed")
         units = [(each, self._policy.unit(each).name or each) for each in staff.units]
         now = self._now()
-        return as_page(views.days(staff.name, units, unit, await of_all(self._desk, self._gather, unit, now), now))
+        meetings = await of_all(self._desk, self._gather, unit, now)
+        return as_page(views.days(staff.name, units, unit, meetings, now, has_texts=self._has_texts))
 
     async def login(self, request: web.Request) -> web.Response:
         try:

@@ -163,7 +163,17 @@ def code_door() -> str:
 <button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
 
 
-def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Listed], now: datetime) -> str:
+BY_TEXT: Final = """<form id="sms" method="post"><label for="sms-number">Mobilnummer</label><div class="row">
+<input id="sms-number" type="tel" required maxlength="40" autocomplete="off" aria-describedby="sms-note">
+<button type="submit">Skicka SMS</button></div>
+<p id="sms-note" class="note">Numret som personen själv har lämnat. I meddelandet står bara länk och möteskod.</p></form>
+"""
+"""Part of the invitation's dialog, where an SMS provider is set (V9, N3)."""
+
+
+def days(
+    staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Listed], now: datetime, *, has_texts: bool = False
+) -> str:  # fmt: skip
     """Dagens möten: the unit's rooms today, in the order they begin."""
     rows = "".join(_row(each, now) for each in meetings)
     table = (
@@ -191,7 +201,7 @@ def days(staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequ
 <dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
 <p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="9" readonly></textarea></p>
 <div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
-<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>
+<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>{BY_TEXT if has_texts else ""}
 <p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
 <dialog id="who" aria-labelledby="who-title"><h2 id="who-title" tabindex="-1">Deltagare</h2><div id="who-body"></div>
 <button type="button" class="quiet" id="who-close">Stäng</button></dialog>"""

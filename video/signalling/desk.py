@@ -71,7 +71,9 @@ class Desk:
         meter: Meter,
         keep: Callable[[Room, Line], None] = lambda _room, _line: None,
         clock: Callable[[], float] = time.monotonic,
+        came: Callable[[Room, Person], None] = lambda _room, _person: None,
     ) -> None:
+        self._came = came
         self._plane = plane
         self._now = now
         self._publish = publish
@@ -190,6 +192,10 @@ class Desk:
             except Refused:
                 pass  # left, removed, denied: there is no seat to keep
 
+    def watching(self, room_id: str) -> frozenset[str]:
+        """Who is in the meeting and has a line, so sees what is written."""
+        return frozenset(p.pid for p in self.meetings[room_id].inside() if p.pid in self._lines)
+
     def is_inside(self, pid: str) -> bool:
         """Who is not inside has no media: asked before every word to the plane."""
         return pid in self._in_plane
@@ -257,6 +263,8 @@ class Desk:
                     self._publish(Session(meeting.room, effect))
                 case Enter(pid):
                     self._media_up(room_id, meeting.people[pid], keep=pid == resumed)
+                    if pid in self._lines:
+                        self._came(meeting.room, meeting.people[pid])
                     if lines := view.history(meeting, last_chat):  # V14: all of it, whenever they come in
                         self._tell(pid, "history", {"lines": lines})
                 case Exit(pid, why):
