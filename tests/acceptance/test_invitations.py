@@ -17,7 +17,9 @@ def _chat(desk: Desk, patient: str, **more: object) -> str:
 
 
 def test_a_chat_invitation_arrives_as_a_text_also_in_quiet_hours(desk: Desk) -> None:
-    patient = desk.user()
+    patient = desk.known()
+    desk.account(patient, phone=_number())  # of their own: the other tests' people share one
+    desk.hub.idle()
     room = _chat(desk, patient)
     [asked] = until(lambda: desk.topics.about("notifications.v1", about=room), 30, "a notification")
     assert (asked["kind"], asked["channel"], asked["recipient"]) == ("invitation", "sms", patient)
@@ -26,6 +28,10 @@ def test_a_chat_invitation_arrives_as_a_text_also_in_quiet_hours(desk: Desk) -> 
     desk.hub.idle()
     assert desk.topics.about("notifications.v1", about=silent) == [], "Behövs inte"
     assert sum(row["times"] for row in desk.hub.inbox("sms", patient)) == 1
+
+
+def _number() -> str:
+    return f"+4670{uuid4().int % 10**7:07d}"
 
 
 def _texts(desk: Desk, number: str) -> int:
@@ -42,8 +48,9 @@ def _conference(desk: Desk) -> str:
 def test_a_guest_is_invited_by_one_text_for_each_act_where_no_patient_is_known(desk: Desk) -> None:
     """V11: so staff meet somebody protected, whom the hub has no booking and no room of."""
     began, room = desk.now(), _conference(desk)
-    digits = f"{uuid4().int % 10**7:07d}"
-    number, typed = f"+4670{digits}", f"070-{digits[:3]} {digits[3:5]} {digits[5:]}"
+    number = _number()
+    digits = number.removeprefix("+4670")
+    typed = f"070-{digits[:3]} {digits[3:5]} {digits[5:]}"
     asked, bearer = {"phone": typed, "act": str(uuid4())}, f"Bearer {desk.hub.staff_token()}"
     for _ in range(2):
         answer = desk.hub.http("POST", 2, f"/api/rooms/{room}/invite", asked, authorization=bearer)
