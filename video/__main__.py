@@ -5,7 +5,7 @@ import asyncio
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -137,9 +137,10 @@ class LedgerPeople:
             found = await meetings.person_of(await self._ledger.connected(), self._keys.uuid(number))
         return Patient(str(found.person), self._keys.key(found.pid), found.name, found.phone) if found is not None else None
 
-    async def is_withdrawn(self, patient: Patient) -> bool:
+    async def withdrawn(self, chats: Collection[str]) -> set[str]:
+        rooms = [room for each in chats if (room := _uuid(each)) is not None]
         async with _ledger_errors(), asyncio.timeout(LEDGER_TIMEOUT_S):
-            return await meetings.is_withdrawn(await self._ledger.connected(), UUID(patient.key))
+            return {str(room) for room in await meetings.withdrawn(await self._ledger.connected(), rooms)}
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         """V10: at once, without content (N2). The recipient's number is the ledger's, never the caller's."""

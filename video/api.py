@@ -100,8 +100,6 @@ class RoomsDoor:
         self._desk, self._site, self._tokens, self._codes, self._people = desk, site, tokens, codes, people
         self._team, self._passing, self._keeping = team, passing, keeping
         self._policy, self._secret, self._now, self._publish = policy, secret, now, publish
-        self.chats: dict[str, Patient] = {}
-        """The patients of the chat rooms made here, for as long as a room lasts."""
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/api/rooms", self.listed)
@@ -151,7 +149,6 @@ class RoomsDoor:
                 ident, "chat", "active", asked.unit, staff.name[:200], now, now, now + timedelta(minutes=CHAT_MINUTES),
                 partition_by=patient.partition,
             )  # fmt: skip
-            self.chats[ident] = patient
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
         self._desk.hear_room(room)

@@ -150,14 +150,11 @@ class Bridge:
         """P10: a chat room whose patient becomes protected is void. Of booked rooms the hub says so itself."""
         while True:
             await asyncio.sleep(WATCH_S)
-            for room_id, patient in list(self.rooms.chats.items()):
-                meeting = self.desk.meetings.get(room_id)
-                if meeting is None or meeting.room.state != "active":
-                    del self.rooms.chats[room_id]
-                    continue
-                with contextlib.suppress(OSError, TimeoutError):  # the ledger is away: it is asked again
-                    if await self._ports.people.is_withdrawn(patient):
-                        self._become(withdrawn(meeting.room))
+            chats = {m.room.room_id: m.room for m in self.desk.meetings.values() if m.room.kind == "chat" and m.room.state == "active"}
+            mine = [room_id for room_id in chats if self._ports.team.owns(room_id)]
+            with contextlib.suppress(OSError, TimeoutError):  # the ledger is away: it is asked again
+                for room_id in await self._ports.people.withdrawn(mine) if mine else ():
+                    self._become(withdrawn(chats[room_id]))
 
     def _become(self, room: Room) -> None:
         self.desk.hear_room(room)

@@ -1,6 +1,6 @@
 """The ports to what the ledger alone knows or does: who is a patient of a room, how somebody is named, texts to guests."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -29,8 +29,8 @@ class People(Protocol):
         """A person by number; None for one who is unknown, protected or dead. `ValueError`: no possible number."""
         ...
 
-    async def is_withdrawn(self, patient: Patient) -> bool:
-        """P10: whether they have become protected, or have died, since they were named."""
+    async def withdrawn(self, chats: Collection[str]) -> set[str]:
+        """Of these chat rooms those whose patient has become protected, or has died, since they were invited (P10)."""
         ...
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -40,9 +41,11 @@ _PERSON: Final = """
 """
 
 
+# The ledger has no row of a chat room, but one of its patient, as the one who is to read there (`unread.py`).
 _WITHDRAWN: Final = """
-    SELECT EXISTS (SELECT FROM persons p WHERE p.person = coalesce((SELECT current FROM aliases WHERE old = $1), $1)
-                      AND (p.protection <> 0 OR p.inherited <> 0 OR p.deceased IS NOT NULL))
+    SELECT DISTINCT u.room FROM unread_chats u
+      JOIN persons p ON p.person = coalesce((SELECT current FROM aliases WHERE old = u.person), u.person)
+     WHERE u.room = ANY($1::uuid[]) AND (p.protection <> 0 OR p.inherited <> 0 OR p.deceased IS NOT NULL)
 """
 
 
@@ -66,7 +69,6 @@ async def person_of(pool: Pool[Any], person: UUID) -> Named | None:
     return Named(*found) if found is not None else None
 
 
-async def is_withdrawn(pool: Pool[Any], person: UUID) -> bool:
-    """Whether somebody known before has become protected or has died (P10)."""
-    found: bool = await pool.fetchval(_WITHDRAWN, person)
-    return found
+async def withdrawn(pool: Pool[Any], chats: Collection[UUID]) -> set[UUID]:
+    """Of these chat rooms those whose patient has become protected or has died (P10)."""
+    return {row[0] for row in await pool.fetch(_WITHDRAWN, list(chats))}

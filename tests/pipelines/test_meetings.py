@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
-from pipelines.ledger import meetings
-from tests.pipelines.desk import ANNA, BERTIL, Desk, account, booking, desk, of_type, person
+from pipelines.ledger import meetings, texts, unread
+from tests.pipelines.desk import ANNA, BERTIL, START, Desk, account, booking, desk, of_type, person
 
 
 @pytest_asyncio.fixture
@@ -49,10 +49,11 @@ async def test_who_became_protected_or_has_died_is_nobodys_patient(hub: Desk, ch
 async def test_who_became_protected_or_has_died_is_withdrawn_from_a_chat(hub: Desk, change: dict[str, str]) -> None:
     """P10."""
     await hub.take(person(BERTIL))
-    known = await meetings.person_of(hub.pool, hub.decoder.person(BERTIL))
-    assert known is not None and not await meetings.is_withdrawn(hub.pool, known.person)
+    room, other = uuid4(), uuid4()
+    await texts.put(hub.pool, [], [unread.Reader(room, "p", hub.decoder.person(BERTIL), START)])
+    assert await meetings.withdrawn(hub.pool, [room, other]) == set()
     await hub.take(person(BERTIL, as_of="2026-03-02T10:00:00Z", **change))
-    assert await meetings.is_withdrawn(hub.pool, known.person)
+    assert await meetings.withdrawn(hub.pool, [room, other]) == {room}
 
 
 async def test_nobody_unverified_is_invited(hub: Desk) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ class Ledger:
     names: dict[str, str] = field(default_factory=lambda: {PAT: "Pat Patientsson", PER: "Per Patientsson"})
     told: list[tuple[str, str]] = field(default_factory=list)
     away: bool = False
-    withdrawn: set[str] = field(default_factory=set)
+    void: set[str] = field(default_factory=set)
     """Keys of patients who have become protected."""
 
     async def booked(self, room_id: str) -> list[Patient]:
@@ -55,9 +55,9 @@ class Ledger:
             raise ValueError(patient)
         return self._patient(patient) if patient in self.names else None
 
-    async def is_withdrawn(self, patient: Patient) -> bool:
+    async def withdrawn(self, chats: Collection[str]) -> set[str]:
         self._there()
-        return patient.key in self.withdrawn
+        return self.void.intersection(chats)
 
     async def invited(self, patient: Patient, room_id: str, *, until: str) -> None:
         self.told.append((patient.key, room_id))

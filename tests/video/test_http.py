@@ -110,13 +110,15 @@ async def test_a_chat_room_is_void_soon_after_its_patient_became_protected(monke
         _, made = await w.api("POST", "/api/rooms", "lisa", {"kind": "chat", "unit": UNIT, "patient": PAT})
         _, other = await w.api("POST", "/api/rooms", "lisa", {"kind": "chat", "unit": UNIT, "patient": PER})
         w.ledger.away = True
-        w.ledger.withdrawn.add("k9810")
+        w.room("of-another-bridge", kind="chat")
+        w.ledger.void |= {made["room_id"], "of-another-bridge"}
         await asyncio.sleep(0.2)
         w.ledger.away = False
         said = await _last_said(w, made["room_id"], lambda said: said[-1]["state"] == "void")
         assert [one.get("reason") for one in said] == [None, "withdrawn"]
         assert (await w.api("POST", f"/api/rooms/{made['room_id']}/invite", "lisa", {}))[0] == 409
         assert (await w.api("POST", f"/api/rooms/{other['room_id']}/invite", "lisa", {}))[0] == 200
+        assert (await _last_said(w, "of-another-bridge", bool))[0]["reason"] == "withdrawn", "whoever made it"
 
 
 async def test_a_room_of_the_bridges_own_gets_a_tombstone_after_its_retention(w: World) -> None:
