@@ -112,7 +112,7 @@ def read(frame: bytes) -> Message:
         raise Malformed([("", f"has more than {SEGMENTS_MAX} segments")])
     try:
         parsed = hl7.parse(text)
-    except (hl7.HL7Exception, IndexError, ValueError, KeyError):
+    except (hl7.HL7Exception, IndexError, ValueError, KeyError, AssertionError):  # the last: separators that are no separators
         raise Malformed([("", "is not readable as HL7 version 2")]) from None
     return Message(parsed, header)
 

@@ -170,6 +170,11 @@ def test_a_spoilt_message_is_refused_or_keeps_the_contract(data: st.DataObject) 
     assert answer.startswith(b"MSH|^~\\&|") and fields(answer, "MSA")[1] == "AE"
 
 
+def test_a_header_without_its_encoding_characters_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        events.decode(siu().replace("MSH|^~", "MSH|", 1).encode())
+
+
 @given(st.binary(max_size=300))
 def test_garbage_is_malformed_and_still_has_an_answer(garbage: bytes) -> None:
     with pytest.raises(Malformed):
