@@ -45,7 +45,7 @@ class WorkerSettings:
     fetch_wait_ms: int = 100
     fetch_bytes_max: int = 8 * 1024 * 1024
     partition_fetch_bytes_max: int = 1024 * 1024
-    topic_records_max: int = 2_000
+    topic_records_max: int = 4_000
     """Fetched and not acknowledged; a fetch in flight may overshoot by itself."""
     topic_bytes_max: int = 32 * 1024 * 1024
     message_bytes_max: int = MESSAGE_BYTES_MAX
