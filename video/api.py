@@ -209,9 +209,9 @@ class RoomsDoor:
         try:
             phone = e164(typed)
         except ValueError:
-            fail("malformed", "phone: is no number of a mobile telephone")
+            refuse("/phone", "is no number of a mobile telephone")
         if self._guests is None:
-            fail("conflict", "No SMS provider is set: phone cannot be used")
+            fail("wrong-state", "No SMS provider is set: phone cannot be used")
         name = opaque(self._secret, room.room_id, "guest", str(act), phone)  # an act is for one number
         try:
             done = await self._guests.invited(room, Guest(name, phone, url, code), self._now())
