@@ -57,10 +57,11 @@ class Hearing:
             await self._some(consumer)
 
     async def _to_the_end(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+        consumer._client.add_topic(topic)
+        await consumer._client.force_metadata_update()
         while not (numbers := consumer.partitions_for_topic(topic)):
-            await consumer._client.force_metadata_update()
-            consumer._client.add_topic(topic)
             await asyncio.sleep(RETRY_S)
+            await consumer._client.force_metadata_update()
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
