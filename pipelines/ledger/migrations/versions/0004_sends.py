@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
-from sqlalchemy import text
+from pipelines.ledger.migrations.script import run_beside
 
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Statements one by one: the driver's extended protocol takes one each."""
-    for statement in _statements(Path(__file__).with_suffix(".sql").read_text()):
-        op.execute(text(statement.replace(":", "\\:")))
-
-
-def _statements(script: str) -> list[str]:
-    lines = [line.split("--", 1)[0] for line in script.splitlines()]
-    return [statement for statement in "\n".join(lines).split(";") if statement.strip()]
+    run_beside(__file__)
