@@ -13,7 +13,7 @@ from tests.video.walk import every_page
 pytestmark = pytest.mark.slow
 STILLS: Final = [*ARGUMENTS, "--use-fake-device-for-media-stream=fps=2"]
 """Here pictures need not move."""
-STATES_MIN: Final = 45
+STATES_MIN: Final = 48
 FAULTY: Final = """<!doctype html><html><title>x</title><img src="x.png"><p style="color: #999; background: #fff">Svagt</p>
 <input><button></button></html>"""
 

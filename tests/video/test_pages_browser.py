@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.connectors.sandbox_support import CHROMIUM_ARGUMENTS, chromium
-from tests.video.bridge_support import NOWHERE, PAT, PER, Turn, World, world
+from tests.video.bridge_support import NOWHERE, PAT, PER, TextedGuests, Turn, World, world
 from video.plane.plane import ForwardingPlane
 from video.plane.port import VideoPaused
 
@@ -24,7 +24,7 @@ WAIT_S = 180.0
 
 @asynccontextmanager
 async def clinic(arguments: list[str] = ARGUMENTS, turn: Turn = NOWHERE) -> AsyncIterator[tuple[World, Browser]]:
-    async with world(ForwardingPlane, turn=turn) as w, async_playwright() as playwright:
+    async with world(ForwardingPlane, turn=turn, guests=TextedGuests()) as w, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), headless=True, args=arguments)
         try:
             yield w, browser

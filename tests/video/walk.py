@@ -119,10 +119,19 @@ async def _doors(w: World, page: Page, look: Look) -> None:
 
 
 async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
-    room1 = w.room("room-1", PAT)
+    w.room("room-1", PAT)
     w.room("room-4", PER, kind="group", starts=60)
     w.room("room-5", PER, starts=-80, state="closed", reason="ended")
     pat, lisa, gun = await fresh(browser), await fresh(browser), await fresh(browser)
+    await _patient_waits(w, pat, look)
+    code = await _staffs_day(w, lisa, look)
+    await _meet(w, lisa, pat, look)
+    await _guest(w, gun, lisa, pat, code, look)
+    await _talk(lisa, pat, look)
+    await _afterwards(w, lisa, look)
+
+
+async def _patient_waits(w: World, pat: Page, look: Look) -> None:
     await pat.goto(await _link(w, "room-1"))
     await pat.wait_for_selector("#connect:not([disabled])")
     await look("check-patient", pat)
@@ -130,6 +139,9 @@ async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
     await until(pat, "document.querySelector('#wait-text')?.textContent.includes('Mötet öppnas') === true")
     await look("waiting", pat)
 
+
+async def _staffs_day(w: World, lisa: Page, look: Look) -> str:
+    """The one-time code that is given there."""
     await lisa.goto(f"{w.url}/login?next=/")
     await look("login", lisa)
     await lisa.fill("#username", "lisa")
@@ -152,11 +164,20 @@ async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
     await until(lisa, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
     code = (await lisa.inner_text("#invite-says")).split(": ")[1][:6]
     await look("day-invite", lisa)
+    for number, says, name in (("08-123 456 78", "Kontrollera", "fault"), ("070-123 45 67", "skickas", "sent")):
+        await lisa.fill("#sms-number", number)
+        await lisa.click("#sms button")
+        await until(lisa, f"document.querySelector('#invite-says').textContent.includes({says!r})")
+        await look(f"day-sms-{name}", lisa)
     await lisa.click("#invite-close")
     await lisa.click("button.who[data-room=room-1]")
     await lisa.wait_for_selector("#show-lines")
     await look("day-who", lisa)
     await lisa.click("#who-close")
+    return code
+
+
+async def _meet(w: World, lisa: Page, pat: Page, look: Look) -> None:
     await lisa.goto(f"{w.url}/meet/room-1")
     await lisa.wait_for_selector("#connect:not([disabled])")
     await look("check-staff", lisa)
@@ -168,7 +189,10 @@ async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
         await until(page, seen)
     await look("meet", pat)
 
-    await gun.goto(f"{w.url}/m/{w.code(room1)}")
+
+async def _guest(w: World, gun: Page, lisa: Page, pat: Page, code: str, look: Look) -> None:
+    code_of_room = w.code(w.bridge.desk.meetings["room-1"].room)
+    await gun.goto(f"{w.url}/m/{code_of_room}")
     await gun.fill("#name", "Gun Gäst")
     await gun.fill("#one-time", code)
     await gun.click("#code-form button")
@@ -183,6 +207,9 @@ async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
     await lisa.click("text=Neka")
     await shows(gun, "over")
     await look("over-denied", gun)
+
+
+async def _talk(lisa: Page, pat: Page, look: Look) -> None:
     for page, text in ((lisa, "Hej! Hör du mig?"), (pat, "Ja, jag hör bra. Jag har laddat upp mina mätvärden i appen.")):
         if not await page.is_visible("#panel-chat"):
             await page.click("#show-chat")
@@ -208,7 +235,10 @@ async def _meeting(w: World, browser: Browser, fresh: Open, look: Look) -> None:
     await lisa.click("#details-body button")
     await shows(pat, "over")
     await look("over", pat)
-    w.room("room-1", PAT, state="closed", reason="ended", sequence=room1.sequence + 1)
+
+
+async def _afterwards(w: World, lisa: Page, look: Look) -> None:
+    w.room("room-1", PAT, state="closed", reason="ended", sequence=9)
     await lisa.goto(w.url)
     await lisa.click("button.who[data-room=room-1]")
     await lisa.click("#show-lines")
