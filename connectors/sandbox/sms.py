@@ -35,6 +35,8 @@ PLATFORM, PARTNER, GATE = "SANDBOX", "4711", "sandbox-gate"
 GATE_PATH: Final = "/callbacks/sms/linkmobility"
 CODES: Final = {"sent": 1000, "delivered": 1001, "failed": 1006}
 QUEUED: Final = 1005
+TAKEN, TAKEN_OF_LINK = range(200, 205), range(200, 201)
+"""By which answers each takes a report for received."""
 REFUSED: Final = {"platformId": 106200, "platformPartnerId": 106201, "deliveryReportGates": 106301}
 FORM_BYTES_MAX: Final = 64 * 1024
 REPORT_TIMEOUT_S: Final = 10.0
@@ -71,14 +73,14 @@ class Sms:
     reporting: set[asyncio.Task[None]] = field(default_factory=set)
     session: aiohttp.ClientSession | None = None
 
-    def report(self, url: str, words: Callable[[str], dict[str, Any]]) -> None:
-        """Tell what became of a message, in a while: `words` gives what is posted for a status."""
+    def report(self, url: str, words: Callable[[str], dict[str, Any]], taken: range) -> None:
+        """Tell what became of a message, in a while: `words` gives what is posted for a status, until the answer is one of `taken`."""
         if len(self.reporting) < UNDER_WAY_MAX:
-            task = asyncio.create_task(self._report(url, words, self.settings))
+            task = asyncio.create_task(self._report(url, words, taken, self.settings))
             self.reporting.add(task)
             task.add_done_callback(self.reporting.discard)
 
-    async def _report(self, url: str, words: Callable[[str], dict[str, Any]], told: Settings) -> None:
+    async def _report(self, url: str, words: Callable[[str], dict[str, Any]], taken: range, told: Settings) -> None:
         await asyncio.sleep(told.late_seconds)
         statuses = ["sent", "failed" if told.failed_after_sent else "delivered"]
         if told.reversed:
@@ -86,15 +88,15 @@ class Sms:
         for status in statuses:
             content = words(status)
             for _ in range(2 if told.doubled else 1):
-                await self._post(url, content, status)
+                await self._post(url, content, status, taken)
 
-    async def _post(self, url: str, content: dict[str, Any], status: str) -> None:
+    async def _post(self, url: str, content: dict[str, Any], status: str, taken: range) -> None:
         """Until it is taken, or nobody can say that it was not tried."""
         assert self.session is not None
         for pause in (*RETRY_S, None):
             try:
                 async with self.session.post(url, **content, allow_redirects=False) as answer:
-                    if 200 <= answer.status <= 204:
+                    if answer.status in taken:
                         return
             except (aiohttp.ClientError, TimeoutError):
                 pass
@@ -173,7 +175,7 @@ def _taken(request: web.Request, form: dict[str, str]) -> dict[str, Any]:
 
     url = form.get("whendelivered", "")
     if _is_here(url):
-        peer.report(url, words)
+        peer.report(url, words, TAKEN)
     answer = {
         "id": message, "status": "created", "direction": "outgoing", "from": form["from"], "to": form["to"],
         "created": now.replace(tzinfo=None).isoformat(), "cost": 3500,
@@ -222,7 +224,7 @@ async def _send_as_link(request: web.Request) -> web.Response:
         }  # fmt: skip
 
     if wants:
-        peer.report(sandbox.gateway_url + GATE_PATH, words)
+        peer.report(sandbox.gateway_url + GATE_PATH, words, TAKEN_OF_LINK)
     return as_json({"messageId": message, "resultCode": QUEUED, "description": "Queued"})
 
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from pipelines.ledger import migrate, unknowns
+from pipelines.ledger import unknowns
 from schemas.errors import Rejected, Unavailable, Uncertain
 from schemas.keys import PersonKeys
 from tests.connectors.delivering_support import QUICK, FakeMailbox, FakePhones, Part, emptied, part
@@ -19,13 +19,6 @@ from tests.pipelines.desk import ANNA, BERTIL, START, Desk, account, booking, ka
 
 LATER = START + timedelta(minutes=5)
 PDF = {"name": "a.pdf", "content_type": "application/pdf", "data": "JVBERi0xLjcgdGVzdA==", "shared": True, "e_brev": True}
-
-
-@pytest.fixture(scope="module")
-def ledger(postgres: str) -> str:
-    """A migrated ledger for all tests of this module."""
-    asyncio.run(migrate.upgrade_now(postgres))
-    return postgres
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.delivering.lane import Lane
-from pipelines.ledger import invitations, migrate, retention, unknowns
+from pipelines.ledger import invitations, retention, unknowns
 from pipelines.ledger.invitations import Boxes, Invitation
 from schemas.errors import Rejected, Unavailable, Uncertain
 from schemas.keys import PersonKeys
@@ -28,12 +28,6 @@ ROOM = uuid4()
 CLOSES = START + timedelta(hours=2)
 VIDEO = {"id": "v", "name": "Video", "hidden": False, "video": "single"}
 WORDS = f"Du är inbjuden till ett videomöte. Öppna {URL}{CODE} Möteskod: {CODE}"
-
-
-@pytest.fixture(scope="module")
-def ledger(postgres: str) -> str:
-    asyncio.run(migrate.upgrade_now(postgres))
-    return postgres
 
 
 @pytest_asyncio.fixture

@@ -12,20 +12,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from pipelines.ledger import migrate, unknowns
+from pipelines.ledger import unknowns
 from pipelines.ledger.slots import Slot
 from tests.connectors.delivering_process import FilePeer
 from tests.connectors.delivering_support import Part, emptied, part
 from tests.pipelines.desk import ANNA, Desk, letter, mailbox, of_type, person
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def ledger(postgres: str) -> str:
-    """A migrated ledger for all tests of this module."""
-    asyncio.run(migrate.upgrade_now(postgres))
-    return postgres
 
 
 @pytest_asyncio.fixture
