@@ -22,6 +22,7 @@ from time import monotonic, sleep, time
 from typing import Any, Final
 
 import aiohttp
+import uvloop
 from aiohttp import web
 
 from bench.calls import Caller
@@ -385,4 +386,4 @@ def _cores() -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[2])))
+    uvloop.run(_serve(int(sys.argv[2])))
