@@ -1,7 +1,10 @@
 # The hub's image: its parts only; Kafka and PostgreSQL are other containers (docker-compose.yml) or a cluster.
 FROM python:3.11-slim AS packages
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 COPY requirements.lock /src/
 RUN python -m venv /opt/hub && /opt/hub/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.lock
+COPY video /src/video
+RUN cd /src && /opt/hub/bin/python -m video.plane.fan
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 hub && install -d -o hub -g hub /var/lib/hub

@@ -34,6 +34,7 @@ from video.bridge import Bridge, Ports
 from video.hearing import Hearing
 from video.pages import blur
 from video.people import Guest, Patient
+from video.plane import fan
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
@@ -280,7 +281,8 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
                 asyncio.create_task(_drained(stop, bridge, settings.video.drain_seconds), name="stop"),
             ]
             has_blur = blur.found(settings.cache_dir) is not None
-            _log.info("video_started", slot=slot, port=settings.ports.bridge(slot), media_port=plane.port, blur=has_blur)
+            ports = settings.ports.bridge(slot), plane.port
+            _log.info("video_started", slot=slot, port=ports[0], media_port=ports[1], blur=has_blur, compiled=fan.library is not None)
             try:
                 done, _ = await asyncio.wait((*tasks, *clockwork), return_when=asyncio.FIRST_COMPLETED)
                 for task in done:

@@ -34,6 +34,8 @@ PRIVATE_NAMES: Final = ("_set_role", "_rx_srtp", "_tx_srtp", "_task", "_create_s
 srtp_protect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_protect
 """In place: a session's handle, a packet, its length. Not 0: refused."""
 srtp_unprotect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_unprotect
+SRTP_PROTECT_ADDRESS: Final = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_protect")))
+"""Of the same function: for fan.c."""
 unpack: Final[Callable[[Any, int], bytes]] = ffi.unpack
 """A copy of so many bytes."""
 

@@ -4,6 +4,7 @@ REMB, the older way, follows what is sent and starts near nothing: videos flappe
 unknown offset between two clocks; its minimum over the last 20 s stands for an empty queue, which also bears clocks that drift.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -24,20 +25,29 @@ _LOSS_PACKETS_MIN: Final = 20
 
 
 class Sent:
-    """Transport-wide numbers of what goes to one viewer, with when and how large."""
+    """Transport-wide numbers of what goes to one viewer, with when and how large; in memory that fan.c writes, too."""
 
-    __slots__ = ("entries", "next")
+    __slots__ = ("_next", "at", "bytes")
 
     def __init__(self) -> None:
-        self.next = 0
-        self.entries: list[tuple[float, int] | None] = [None] * HISTORY
-        """When, and how large; None: nothing was sent under this number, or it is accounted for. One entry may stand in many lists: what
-        goes to all viewers of a packet is of one size."""
+        self._next = array("Q", [0])
+        self.at = array("d", bytes(8 * HISTORY))
+        self.bytes = array("I", bytes(4 * HISTORY))
+        """0: nothing was sent under this number, or it is accounted for."""
+
+    @property
+    def next(self) -> int:
+        return self._next[0]
+
+    @property
+    def addresses(self) -> tuple[int, int, int]:
+        """Of the next number, the times and the sizes."""
+        return self._next.buffer_info()[0], self.at.buffer_info()[0], self.bytes.buffer_info()[0]
 
     def number(self, size: int, now: float) -> int:
-        place = self.next
-        self.next = place + 1
-        self.entries[place & HISTORY_MASK] = (now, size)
+        place = self._next[0]
+        self._next[0] = place + 1
+        self.at[place & HISTORY_MASK], self.bytes[place & HISTORY_MASK] = now, size
         return place & 0xFFFF
 
     def account(self, seen: Sequence[Seen]) -> tuple[list[float], int, int]:
@@ -45,22 +55,22 @@ class Sent:
 
         What came is accounted for once, however often it is reported.
         """
-        entries, last = self.entries, self.next - 1
+        at, sizes, last = self.at, self.bytes, self._next[0] - 1
         delays: list[float] = []
         came = lost = 0
         for number, at_s in seen:
             if (last - number) & 0xFFFF >= HISTORY:
                 continue
             slot = number & HISTORY_MASK
-            entry = entries[slot]
-            if entry is None:
+            size = sizes[slot]
+            if not size:
                 continue
             if at_s is None:
                 lost += 1
                 continue
-            entries[slot] = None
-            came += entry[1]
-            delays.append(at_s - entry[0])
+            sizes[slot] = 0
+            came += size
+            delays.append(at_s - at[slot])
         return delays, came, lost
 
 

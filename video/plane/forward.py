@@ -4,17 +4,19 @@ Each viewer's slot is an `Outgoing` with a constant SSRC whose numbers never bre
 `Incoming`: one SSRC of one sender. Extensions are written anew in a fixed form (the transport-wide number, and a voice's level), because
 ids differ between browsers and a sender's mid and rid mean nothing to a viewer.
 
-Kept flat on purpose: a function call more for each packet and viewer costs one part in fifty of what a core carries.
+What goes in order to viewers over UDP is written, encrypted and sent by fan.c where that has been compiled; the rest, and all where it
+has not, by `_each`, which says what is to be done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from video.plane import fan, rtcp
 from video.plane import payload as payloads
-from video.plane import rtcp
-from video.plane.dtls import Refused, Secure, srtp_protect
-from video.plane.estimate import HISTORY_MASK, Sent
+from video.plane.dtls import Refused, Secure, address_of, srtp_protect
+from video.plane.estimate import Sent
+from video.plane.fan import Fan
 from video.plane.ice import Path
 from video.plane.layers import Numbering
 from video.plane.limits import PAYLOAD_BYTES_MAX, PLI_AGAIN_S, PLI_EVERY_S, REPAIR_QUEUE_S_MAX
@@ -25,17 +27,14 @@ from video.plane.ring import Missing, RepairBudget, Ring
 from video.plane.rtp import MASK32, UNKNOWN, Header, unwrap
 from video.plane.sdp import CLOCK, OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID, Codec, Kind
 
-_VIDEO: Final = Struct("!BBHIIHHBHB")
-_AUDIO: Final = Struct("!BBHIIHHBHBBBBB")
+_HEAD: Final = Struct("!BBHIIHHBH")
 _Into = Callable[..., None]
-_VIDEO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
-"""By size of the payload: what writes a viewer's address, header and payload into a place of the outbox, in one call."""
-_AUDIO_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 1)
+_INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 6)
+"""By size of what follows the header: what writes a viewer's address, header and that into a place of the outbox, in one call."""
 _NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
 _LEVEL_ID: Final = OUR_LEVEL_ID << 4
+_PADDING: Final = b"\0"
 _ORIGINAL: Final = Struct("!H")
-_VIDEO_BYTES: Final = _VIDEO.size
-_AUDIO_BYTES: Final = _AUDIO.size
 OVERHEAD_BYTES: Final = 28 + 16  # IP and UDP, and what SRTP adds: for rates as the network sees them
 
 
@@ -51,6 +50,9 @@ class Counters:
 
 class Link:
     """The way to one viewer: its encryption, its path, and the numbers of transport-wide feedback."""
+
+    changes: ClassVar[int] = 0
+    """Of any link's encryption or path, so far."""
 
     __slots__ = ("budget", "counters", "name", "outbox", "protect", "protect_rtcp", "queue_s", "secure", "send", "sent", "srtp",
                  "unreported_since")  # fmt: skip
@@ -72,21 +74,18 @@ class Link:
 
     def encrypted(self, secure: Secure) -> None:
         """The handshake is done."""
+        Link.changes += 1
         self.secure, self.srtp = secure, secure.sends
         self.protect, self.protect_rtcp = secure.protect, secure.protect_rtcp
 
     def leads(self, path: Path) -> None:
         """From now on over this path; what waits in the outbox goes where it was to go."""
+        Link.changes += 1
         self.send, self.outbox, self.name = path.send, path.outbox, path.name
 
 
-def _video_into(size: int) -> _Into:
-    found = _VIDEO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHB{size}s").pack_into
-    return found
-
-
-def _audio_into(size: int) -> _Into:
-    found = _AUDIO_INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBHBBBBB{size}s").pack_into
+def _into(size: int) -> _Into:
+    found = _INTO[size] = Struct(f"!{NAME_BYTES}sBBHIIHHBH{size}s").pack_into
     return found
 
 
@@ -105,9 +104,10 @@ class Incoming:
     """One SSRC that comes: what is kept of it, what is missing, and who gets it."""
 
     __slots__ = (
-        "_bytes", "_expected_before", "_rate_at", "_received_before", "asked", "base", "bytes", "clock", "forwarded", "forwarded_octets",
-        "highest", "jitter", "last_at", "layer", "missing", "newest", "newest_at", "newest_timestamp", "newest_vp8", "outs", "pli_at",
-        "rate_bps", "received", "ring", "shape", "since", "sr_at", "sr_middle", "ssrc", "track", "transit", "waiting",
+        "_bytes", "_expected_before", "_link_changes", "_rate_at", "_received_before", "asked", "base", "bytes", "clock", "fan", "fanned",
+        "fanned_to", "forwarded", "forwarded_octets", "highest", "jitter", "last_at", "layer", "missing", "newest", "newest_at",
+        "newest_timestamp", "newest_vp8", "others", "outs", "pli_at", "rate_bps", "received", "ring", "shape", "since", "sr_at",
+        "sr_middle", "ssrc", "track", "transit", "waiting",
     )  # fmt: skip
 
     def __init__(self, track: Track, ssrc: int, layer: int, first: int, now: float) -> None:
@@ -132,7 +132,48 @@ class Incoming:
         """Of what was forwarded: kept here once instead of with each viewer."""
         self.newest_vp8: Vp8 | None = None
         self.forwarded = self.forwarded_octets = 0
+        self.fan: Fan | None = None
+        """Those of `outs` that fan.c serves, as long as nothing changes; the others are in `others`."""
+        self.fanned: list[Outgoing] = []
+        self.others: list[Outgoing] = []
+        self.fanned_to = self._link_changes = -1
         self._expected_before = self._received_before = 0
+
+    def changes(self) -> None:
+        """Who gets this, or how they are numbered, is about to change."""
+        self.settle()
+        self.fan = None
+
+    def settle(self) -> None:
+        """Tell each viewer's numbering what fan.c has sent: that is put off until somebody asks."""
+        if self.fanned_to >= 0:
+            for out in self.fanned:
+                out.numbering.newest = max(out.numbering.newest, self.fanned_to)
+            self.fanned_to = -1
+
+    def spread(self) -> Fan | None:
+        """What serves the viewers as they are now; None where fan.c can serve nobody."""
+        if self.fan is not None and self._link_changes == Link.changes:
+            return self.fan
+        self.changes()
+        self._link_changes = Link.changes
+        self.fanned, self.others = [], []
+        outbox = next((out.link.outbox for out in self.outs if out.link.outbox is not None), None)
+        if outbox is None:
+            self.others = list(self.outs)
+            return None
+        made = Fan(outbox, len(self.outs))
+        made.configure(_NUMBER_ID, _LEVEL_ID, OVERHEAD_BYTES + 4)
+        for out in self.outs:
+            link = out.link
+            if link.outbox is not outbox:
+                self.others.append(out)
+                continue
+            self.fanned.append(out)
+            moved = (out.picture_by, out.tl0_by) if out.renumbers else (0, 0)
+            made.add(address_of(link.srtp), link.sent, link.name, out.pt, out.ssrc, out.numbering.offset, out.timestamp_by, *moved)
+        self.fan = made
+        return made
 
     def measure(self, now: float) -> None:
         """Once or twice a second: the rate since the last time, as the network sees it."""
@@ -213,6 +254,7 @@ class Outgoing:
     def stop(self) -> None:
         incoming = self.incoming
         if incoming is not None:
+            incoming.changes()
             incoming.outs.remove(self)
             self._packets, self._octets = self.packets, self.octets
             self.last_timestamp, self.last_at = (incoming.newest_timestamp + self.timestamp_by) & MASK32, incoming.newest_at
@@ -236,6 +278,7 @@ class Outgoing:
         self.pt, self.repair_pt = self.pts[incoming.track.codec]
         self.incoming = self.target = incoming
         self._from_packets, self._from_octets = incoming.forwarded, incoming.forwarded_octets
+        incoming.changes()
         incoming.outs.append(self)
 
     def repair(self, numbers: tuple[int, ...], now: float) -> int:
@@ -244,6 +287,7 @@ class Outgoing:
         if incoming is None or incoming.ring is None or link.protect is None or link.queue_s > REPAIR_QUEUE_S_MAX:
             return 0
         done = 0
+        incoming.settle()
         last = self.numbering.last
         for number in numbers:
             whole = unwrap(number, last)
@@ -264,9 +308,9 @@ class Outgoing:
                 body = _ORIGINAL.pack(number) + body
             twcc = link.sent.number(len(body) + OVERHEAD_BYTES, now)
             timestamp = (kept.timestamp + self.timestamp_by) & MASK32
-            head = _VIDEO.pack(0x90, kept.marker | pt, sequence, timestamp, ssrc, 0xBEDE, 1, _NUMBER_ID, twcc, 0)
+            head = _HEAD.pack(0x90, kept.marker | pt, sequence, timestamp, ssrc, 0xBEDE, 1, _NUMBER_ID, twcc)
             try:
-                link.send(link.protect(head + body))
+                link.send(link.protect(head + _PADDING + body))
             except Refused:
                 continue
             done += 1
@@ -289,6 +333,7 @@ def picture(incoming: Incoming, place: int, data: bytes, start: int, end: int, t
     """The same, of a packet whose payload is between `start` and `end`."""
     size = end - start
     if size <= 0 or size > PAYLOAD_BYTES_MAX:
+        incoming.changes()
         for out in incoming.outs:
             out.numbering.leave_out(place)
         return
@@ -306,53 +351,8 @@ def picture(incoming: Incoming, place: int, data: bytes, start: int, end: int, t
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, found, now)
         incoming.waiting = []
-    outs = incoming.outs
-    if not outs:
-        return
-    if place > incoming.newest:
-        incoming.newest, incoming.newest_timestamp, incoming.newest_at, incoming.newest_vp8 = place, timestamp, now, found
-    incoming.forwarded += 1
-    incoming.forwarded_octets += size
-    length = size + _VIDEO_BYTES
-    entry = (now, length + OVERHEAD_BYTES + 4)
-    into = _VIDEO_INTO[size] or _video_into(size)
-    for out in outs:
-        numbering = out.numbering
-        if place > numbering.newest:  # in order, as nearly always: without a call
-            numbering.newest = place
-            number = place - numbering.offset
-        elif (older := numbering.older(place)) is not None:
-            number = older
-        else:
-            out.less(size)
-            continue
-        link = out.link
-        plain = payloads.renumbered(body, found, out.picture_by, out.tl0_by) if out.renumbers and found is not None else body
-        sent = link.sent
-        twcc = sent.next
-        sent.next = twcc + 1
-        sent.entries[twcc & HISTORY_MASK] = entry
-        outbox = link.outbox
-        if outbox is not None:
-            at = outbox.used
-            outbox.lengths[at][0] = length
-            into(outbox.memory, outbox.starts[at], link.name, 0x90, marker | out.pt, number & 0xFFFF,
-                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, 1, _NUMBER_ID, twcc & 0xFFFF, 0, plain)  # fmt: skip
-            if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
-                link.counters.refused += 1
-                out.less(size)
-                continue
-            outbox.used = at = at + 1
-            if at == OUT_MAX:
-                outbox.flush()
-            continue
-        head = _VIDEO.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
-                           0xBEDE, 1, _NUMBER_ID, twcc & 0xFFFF, 0)  # fmt: skip
-        try:
-            link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
-        except Refused:
-            link.counters.refused += 1
-            out.less(size)
+    if incoming.outs:
+        _forward(incoming, place, timestamp, marker, -1, body, found, now)
 
 
 def audio(incoming: Incoming, place: int, data: bytes, header: Header, level: int, now: float) -> None:
@@ -364,6 +364,7 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
     """The same, of a packet whose payload is between `start` and `end`."""
     size = end - start
     if size <= 0 or size > PAYLOAD_BYTES_MAX:
+        incoming.changes()
         for out in incoming.outs:
             out.numbering.leave_out(place)
         return
@@ -373,34 +374,52 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, None, now)
         incoming.waiting = []
+    if incoming.outs:
+        _forward(incoming, place, timestamp, marker, level, data[start:end], None, now)
+
+
+def _forward(incoming: Incoming, place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float) -> None:
+    size = len(body)
     outs = incoming.outs
-    if not outs:
-        return
-    if place > incoming.newest:
-        incoming.newest, incoming.newest_timestamp, incoming.newest_at = place, timestamp, now
     incoming.forwarded += 1
     incoming.forwarded_octets += size
-    body = data[start:end]
-    length = size + _AUDIO_BYTES
-    entry = (now, length + OVERHEAD_BYTES + 4)
-    into = _AUDIO_INTO[size] or _audio_into(size)
+    in_order = place > incoming.newest
+    if in_order:
+        incoming.newest, incoming.newest_timestamp, incoming.newest_at, incoming.newest_vp8 = place, timestamp, now, found
+    if fan.library is not None and in_order and place >= incoming.highest and (served := incoming.spread()) is not None:
+        incoming.fanned_to = place
+        for number in served.send(place, now, timestamp, marker, level, body, found):
+            incoming.fanned[number].link.counters.refused += 1
+            incoming.fanned[number].less(size)
+        outs = incoming.others
+    else:
+        incoming.settle()
+    if outs:
+        _each(outs, place, timestamp, marker, level, body, found, now)
+
+
+def _each(
+    outs: Sequence[Outgoing], place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float
+) -> None:
+    """`level` is -1 for a picture."""
+    words, tail = (1, _PADDING) if level < 0 else (2, bytes((_LEVEL_ID, level, 0, 0, 0)))
+    whole, size = tail + body, len(body)
+    length = _HEAD.size + len(whole)
+    into = _INTO[len(whole)] or _into(len(whole))
     for out in outs:
         number = out.numbering.number(place)
         if number is None:
             out.less(size)
             continue
         link = out.link
-        sent = link.sent
-        twcc = sent.next
-        sent.next = twcc + 1
-        sent.entries[twcc & HISTORY_MASK] = entry
+        twcc = link.sent.number(length + OVERHEAD_BYTES + 4, now)
+        plain = tail + payloads.renumbered(body, found, out.picture_by, out.tl0_by) if out.renumbers and found is not None else whole
         outbox = link.outbox
         if outbox is not None:
             at = outbox.used
             outbox.lengths[at][0] = length
             into(outbox.memory, outbox.starts[at], link.name, 0x90, marker | out.pt, number & 0xFFFF,
-                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, 2, _NUMBER_ID, twcc & 0xFFFF, _LEVEL_ID, level, 0, 0, 0,
-                 body)  # fmt: skip
+                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, words, _NUMBER_ID, twcc, plain)  # fmt: skip
             if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
                 link.counters.refused += 1
                 out.less(size)
@@ -409,10 +428,10 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
             if at == OUT_MAX:
                 outbox.flush()
             continue
-        head = _AUDIO.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
-                           0xBEDE, 2, _NUMBER_ID, twcc & 0xFFFF, _LEVEL_ID, level, 0, 0, 0)  # fmt: skip
+        head = _HEAD.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
+                          0xBEDE, words, _NUMBER_ID, twcc)  # fmt: skip
         try:
-            link.send(link.protect(head + body))  # type: ignore[misc]  # slots are filled once there is encryption
+            link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
         except Refused:
             link.counters.refused += 1
             out.less(size)

@@ -122,6 +122,8 @@ class Outbox(_Places):
         self.lengths = [int_at(vectors + number * ctypes.sizeof(_Vector) + _Vector.length.offset + _LOW) for number in range(OUT_MAX)]
         self.used = 0
         self.dropped = 0
+        self.addresses = address_of(self._block.pointer), self._address, descriptor
+        """Of the places and of the kernel's structures, and the socket: for fan.c, which also sends."""
 
     def flush(self) -> None:
         """Send all; what the kernel refuses is as good as lost on the way, and what stands behind it goes all the same."""
