@@ -42,24 +42,29 @@ def place() -> Path:
     return Path(sys.prefix) / "lib" / f"hub-fan-{sha256(sources).hexdigest()[:16]}-{sysconfig.get_platform()}.so"
 
 
+def compiler() -> str | None:
+    """This machine's."""
+    return next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+
+
 def build() -> Path:
     """Compile it, unless that was done. Raises `FanError`."""
     path = place()
     if path.exists():
         return path
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
-    if compiler is None or not AVAILABLE:
+    found = compiler()
+    if found is None or not AVAILABLE:
         raise FanError("there is no C compiler (cc, gcc, clang)" if AVAILABLE else "only Linux has sendmmsg")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         made = Path(directory) / path.name
-        command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror=implicit", "-shared", "-fPIC", "-o", str(made), str(_SOURCES[1])]
+        command = [found, "-O2", "-Wall", "-Wextra", "-Werror=implicit", "-shared", "-fPIC", "-o", str(made), str(_SOURCES[1])]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_S_MAX)  # noqa: S603 - a fixed command
         except subprocess.CalledProcessError as error:
-            raise FanError(f"{compiler} fails: {error.stderr.strip()[-2_000:]}") from None
+            raise FanError(f"{found} fails: {error.stderr.strip()[-2_000:]}") from None
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise FanError(f"{compiler} fails: {type(error).__name__}") from None
+            raise FanError(f"{found} fails: {type(error).__name__}") from None
         made.replace(path)
     return path
 
