@@ -142,7 +142,7 @@ class Incoming:
     def changes(self) -> None:
         """Who gets this, or how they are numbered, is about to change."""
         self.settle()
-        self.fan = None
+        self.fan, self.fanned, self.others = None, [], []
 
     def settle(self) -> None:
         """Tell each viewer's numbering what fan.c has sent: that is put off until somebody asks."""
@@ -157,10 +157,8 @@ class Incoming:
             return self.fan
         self.changes()
         self._link_changes = Link.changes
-        self.fanned, self.others = [], []
         outbox = next((out.link.outbox for out in self.outs if out.link.outbox is not None), None)
         if outbox is None:
-            self.others = list(self.outs)
             return None
         made = Fan(outbox, len(self.outs))
         made.configure(_NUMBER_ID, _LEVEL_ID, OVERHEAD_BYTES + 4)
@@ -379,6 +377,7 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
 
 
 def _forward(incoming: Incoming, place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float) -> None:
+    """To everybody, by fan.c where it can. `level` is -1 for a picture."""
     size = len(body)
     outs = incoming.outs
     incoming.forwarded += 1
@@ -401,7 +400,7 @@ def _forward(incoming: Incoming, place: int, timestamp: int, marker: int, level:
 def _each(
     outs: Sequence[Outgoing], place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float
 ) -> None:
-    """`level` is -1 for a picture."""
+    """To these, in Python."""
     words, tail = (1, _PADDING) if level < 0 else (2, bytes((_LEVEL_ID, level, 0, 0, 0)))
     whole, size = tail + body, len(body)
     length = _HEAD.size + len(whole)
