@@ -214,7 +214,7 @@ def test_whatever_is_written_can_be_read(body: str, footer: str, title: str) -> 
     both = letter(body, footer=footer, title=title)
     found = page(both.html)
     for part in (title, "".join(found.find("body/main").itertext()), footer):
-        words = bare(glyphs.printable(re.sub("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "", part)))
+        words = bare(glyphs.printable(re.sub(r"[\s\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "", part)))
         text = bare(said(both.pdf))
         for char in set(words):  # letters of right-to-left scripts come in another order
             assert text.count(char) >= words.count(char), (char, hex(ord(char)))

@@ -1,10 +1,9 @@
 """fan.c from Python: compiled where there is a C compiler (`make install`, `python -m video.plane.fan`), found by its source's hash.
 
 A packet that goes to all its viewers costs the interpreter more for each of them than encryption and kernel together, and in a room each
-packet finds the caches cold (docs/bench.md). Without a compiler `forward.py` does the same in Python; HUB_FAN=off asks for that.
+packet finds the caches cold (docs/bench.md). Without a compiler `forward.py` does the same in Python.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -70,10 +69,9 @@ def build() -> Path:
 
 
 def load() -> Any:
-    """The library; None where it has not been compiled, or is not wanted."""
-    if os.environ.get("HUB_FAN") == "off" or not (path := place()).exists():
-        return None
-    return _ffi.dlopen(str(path))
+    """The library; None where it has not been compiled."""
+    path = place()
+    return _ffi.dlopen(str(path)) if path.exists() else None
 
 
 _ffi.cdef(_SOURCES[0].read_text())
