@@ -42,8 +42,8 @@ class Desk:
         return patient
 
     def user(self, patient: str | None = None, **more: Any) -> str:
-        """A person with an active account."""
-        patient = self.person(patient, **more)
+        """A person with an active account. Known first: an account of a stranger has the register asked, which may not know them yet."""
+        patient = self.known(patient, **more)
         self.account(patient)
         self.hub.idle()
         return patient

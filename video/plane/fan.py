@@ -84,15 +84,13 @@ class Fan:
 
     __slots__ = ("_buffer", "_count", "_kept", "_outbox", "_packet", "_to", "_viewers")
 
-    def __init__(self, outbox: Outbox, places: int) -> None:
+    def __init__(self, outbox: Outbox, places: int, number_id: int, level_id: int, overhead: int) -> None:
+        """For at most so many viewers; then the first bytes of the two header extensions, and what a packet costs beside itself."""
         self._outbox, self._count = outbox, 0
         self._kept: list[Sent] = []
         self._viewers = _ffi.new("struct viewer[]", places)
         self._packet = _ffi.new("struct packet *")
         self._buffer = _ffi.buffer(self._packet)
-        self._to: Any = None
-
-    def configure(self, number_id: int, level_id: int, overhead: int) -> None:
         memory, messages, descriptor = self._outbox.addresses
         self._to = _ffi.new("struct outbox *", {
             "memory": _ffi.cast("uint8_t *", memory), "messages": _ffi.cast("void *", messages), "descriptor": descriptor,

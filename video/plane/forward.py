@@ -160,8 +160,7 @@ class Incoming:
         outbox = next((out.link.outbox for out in self.outs if out.link.outbox is not None), None)
         if outbox is None:
             return None
-        made = Fan(outbox, len(self.outs))
-        made.configure(_NUMBER_ID, _LEVEL_ID, OVERHEAD_BYTES + 4)
+        made = Fan(outbox, len(self.outs), _NUMBER_ID, _LEVEL_ID, OVERHEAD_BYTES + 4)
         for out in self.outs:
             link = out.link
             if link.outbox is not outbox:

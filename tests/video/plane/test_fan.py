@@ -20,7 +20,6 @@ from video.plane.forward import Incoming, Track
 from video.plane.mmsg import OUT_MAX, name_of
 from video.plane.shell import Address, Named
 
-ROOT: Final = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(not mmsg.AVAILABLE, reason="only Linux has sendmmsg and recvmmsg")
 
 STEPS: Final = st.lists(
