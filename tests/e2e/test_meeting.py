@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from schemas.persons import fictitious
 from tests.connectors.sandbox_support import chromium
 from tests.e2e.hub import Hub
-from tests.video.test_pages_browser import ARGUMENTS, DESKTOP, PHONE, SEEN, section, until, visitor
+from tests.video.test_pages_browser import ARGUMENTS, DESKTOP, PHONE, SEEN, WAIT_S, section, until, visitor
 from video.team import owner
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -90,6 +90,15 @@ def goes_on(hub: Hub) -> bool:
     return exact and moving and said["hub_video_join_seconds_count"] >= 2
 
 
+async def said(page: Page) -> None:
+    """What was written is away. Where the line broke meanwhile the page keeps the text: then, as somebody would, once more."""
+    async with asyncio.timeout(WAIT_S):
+        while await page.input_value("#chat-text"):
+            if await page.evaluate("meeting.line.ready && !meeting.line.waiting.size"):
+                await page.press("#chat-text", "Enter")
+            await asyncio.sleep(0.2)
+
+
 def room_of(page: Page) -> str:
     return page.url.split("/meet/")[1].split("#")[0].split("?")[0]
 
@@ -112,6 +121,7 @@ async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_k
             await lisa.click("#show-chat")
             await lisa.fill("#chat-text", TEXT)
             await lisa.press("#chat-text", "Enter")
+            await said(lisa)
             await until(pat, f"document.querySelector('#lines').textContent.includes('{TEXT}')")
             for name in ("video-1", "video", "video-1"):  # the room's own, and the one that is the door
                 os.kill(hub.pids()[name], signal.SIGKILL)
