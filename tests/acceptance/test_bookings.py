@@ -187,6 +187,7 @@ def test_a_video_booking_gets_a_room_ten_minutes_after_it_came(desk: Desk, user:
     assert shown(desk, "app.bookings.v1", booking)["video"] is True
     desk.hub.advance("10m")
     until(lambda: rooms(desk, booking)[-1]["state"] == "active", 30, "active")
+    desk.topics.settle()
     assert any(n["kind"] == "booking" for n in desk.topics.about("notifications.v1", about=booking["booking_id"]))
 
 

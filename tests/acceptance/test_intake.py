@@ -60,6 +60,7 @@ def test_the_same_document_with_other_content_is_a_conflict(desk: Desk, user: st
     desk.topics.send("ehr.letters.v1", "document.submitted.v1", letter)
     clash = desk.topics.send("ehr.letters.v1", "document.submitted.v1", letter | {"title": "Annan"})
     assert desk.dead(clash)["dlq-class"] == "conflict"
+    desk.topics.settle()
     assert [d["title"] for d in desk.topics.about("app.documents.v1", document_id=letter["document_id"])] == ["Provsvar"]
 
 
