@@ -4,7 +4,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 COPY requirements.lock /src/
 RUN python -m venv /opt/hub && /opt/hub/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.lock
 COPY video /src/video
-RUN cd /src && /opt/hub/bin/python -m video.plane.fan
+RUN cd /src && /opt/hub/bin/python -m video.plane.compiled
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 hub && install -d -o hub -g hub /var/lib/hub

@@ -37,8 +37,8 @@ $(VENV)/.blur: video/pages/blur.py $(VENV)/.project
 	@$(PY) -m video blur || echo "video meetings will be without background blur"
 	@touch $@
 
-$(VENV)/.fan: video/plane/fan.c video/plane/fan.h video/plane/fan.py $(VENV)/.project
-	@$(PY) -m video.plane.fan || echo "video is forwarded without the compiled loop: the same, at more CPU"
+$(VENV)/.compiled: video/plane/fan.c video/plane/take.c video/plane/compiled.h video/plane/compiled.py $(VENV)/.project
+	@$(PY) -m video.plane.compiled || echo "video is forwarded by Python alone: the same, at more CPU"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.project
@@ -46,7 +46,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.project
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.project $(VENV)/.jars $(VENV)/.blur $(VENV)/.fan ## the virtual environment with .venv/bin/hub, the broker's JARs, the blur of video meetings
+install: $(VENV)/.project $(VENV)/.jars $(VENV)/.blur $(VENV)/.compiled ## the virtual environment with .venv/bin/hub, the broker's JARs, the blur of video meetings
 
 install-dev: install $(VENV)/.dev ## install, and what the checks need
 

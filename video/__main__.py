@@ -34,7 +34,7 @@ from video.bridge import Bridge, Ports
 from video.hearing import Hearing
 from video.pages import blur
 from video.people import Guest, Patient
-from video.plane import fan
+from video.plane import compiled
 from video.plane.plane import ForwardingPlane
 from video.plane.plane import Settings as PlaneSettings
 from video.records import SOURCE, Record
@@ -282,7 +282,7 @@ async def run(settings: Settings, stop: asyncio.Event, slot: int = 0) -> None:
             ]
             has_blur = blur.found(settings.cache_dir) is not None
             ports = settings.ports.bridge(slot), plane.port
-            _log.info("video_started", slot=slot, port=ports[0], media_port=ports[1], blur=has_blur, compiled=fan.library is not None)
+            _log.info("video_started", slot=slot, port=ports[0], media_port=ports[1], blur=has_blur, compiled=compiled.library is not None)
             try:
                 done, _ = await asyncio.wait((*tasks, *clockwork), return_when=asyncio.FIRST_COMPLETED)
                 for task in done:

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from video.plane.dtls import Certificate, Refused, Secure, srtp_unprotect, unpack
+from video.plane.compiled import at
+from video.plane.dtls import Certificate, Refused, Secure, address_of, srtp_unprotect, unpack
 from video.plane.forward import Counters
 from video.plane.ice import Path, credentials
 from video.plane.limits import DATAGRAM_BYTES_MAX
@@ -20,8 +21,10 @@ class Connection:
     """Member of a `Door`."""
 
     def __init__(
-        self, certificate: Certificate, counters: Counters, on_state: Callable[[str], None], on_rtp: Plain, on_rtcp: Plain
+        self, certificate: Certificate, counters: Counters, on_state: Callable[[str], None], on_rtp: Plain, on_rtcp: Plain, hot: Any = None
     ) -> None:
+        """`hot` is the `struct sender` of what comes, if any is to come."""
+        self.hot = hot
         self.credentials: dict[str, str] = {}
         self.paths: list[Hashable] = []
         self.user = ""
@@ -31,8 +34,15 @@ class Connection:
         self.secure: Secure | None = None
         self.path: Path | None = None
         self.on_path: Callable[[Path], None] = lambda path: None
-        self.heard_at: float | None = None
+        self._heard_at: float | None = None
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def heard_at(self) -> float | None:
+        """When anything authentic came last."""
+        if self.hot is None or not self.hot.heard_at:
+            return self._heard_at
+        return max(self._heard_at or 0.0, float(self.hot.heard_at))
 
     def renew(self) -> tuple[str, str]:
         """New credentials, beside those in use until the browser uses them."""
@@ -50,7 +60,19 @@ class Connection:
         self._running = asyncio.get_running_loop().create_task(self._run(self.secure))
 
     async def _run(self, secure: Secure) -> None:
-        self._on_state(await secure.run(lambda: self._on_state("ready")))
+        state = await secure.run(lambda: self._ready(secure))
+        self._silence()
+        self._on_state(state)
+
+    def _ready(self, secure: Secure) -> None:
+        if self.hot is not None:
+            self.hot.srtp = at(address_of(secure.receives))  # `secure` is kept here until `_silence`
+        self._on_state("ready")
+
+    def _silence(self) -> None:
+        """From now on take.c takes nothing."""
+        if self.hot is not None:
+            self.hot.srtp = at(0)
 
     def send(self, data: bytes) -> None:
         """Over the nominated path; into nothing before there is one."""
@@ -71,7 +93,7 @@ class Connection:
         self.user = local
 
     def checked(self, now: float) -> None:
-        self.heard_at = now
+        self._heard_at = now
 
     def media(self, data: bytes, now: float) -> None:
         secure = self.secure
@@ -82,7 +104,7 @@ class Connection:
         except (Refused, ValueError):  # forged, replayed, or longer than any of ours
             self._counters.refused += 1
             return
-        self.heard_at = now
+        self._heard_at = now
         self._counters.packets_in += 1
         self._counters.bytes_in += len(data)
         self._on_rtp(plain, now)
@@ -95,10 +117,13 @@ class Connection:
         if size > DATAGRAM_BYTES_MAX or srtp_unprotect(secure.receives, packet, length):
             self._counters.refused += 1
             return
-        self.heard_at = now
+        self._heard_at = now
         self._counters.packets_in += 1
         self._counters.bytes_in += size
         self._on_rtp(unpack(packet, length[0]), now)
+
+    def plain(self, data: bytes, now: float) -> None:
+        self._on_rtp(data, now)
 
     def control(self, data: bytes, now: float) -> None:
         secure = self.secure
@@ -109,7 +134,7 @@ class Connection:
         except (Refused, ValueError):
             self._counters.refused += 1
             return
-        self.heard_at = now
+        self._heard_at = now
         self._on_rtcp(plain, now)
 
     def record(self, data: bytes, path: Path, now: float) -> None:
@@ -119,6 +144,7 @@ class Connection:
             self._counters.refused += 1
 
     async def close(self) -> None:
+        self._silence()
         if self.secure is not None:
             await self.secure.close()
         if self._running is not None:

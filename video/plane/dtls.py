@@ -35,7 +35,8 @@ srtp_protect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_protect
 """In place: a session's handle, a packet, its length. Not 0: refused."""
 srtp_unprotect: Final[Callable[[Any, Any, Any], int]] = lib.srtp_unprotect
 SRTP_PROTECT_ADDRESS: Final = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_protect")))
-"""Of the same function: for fan.c."""
+SRTP_UNPROTECT_ADDRESS: Final = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_unprotect")))
+"""Of the same functions: for C."""
 unpack: Final[Callable[[Any, int], bytes]] = ffi.unpack
 """A copy of so many bytes."""
 

@@ -1,36 +1,36 @@
 /* One packet to all its viewers: header, payload, encryption, and away. The loop of `forward._each` for those who get it in order over
- * UDP, which are nearly all; tests hold one against the other byte for byte. It keeps nothing: who gets what, and how, is fan.py's. */
+ * UDP, which are nearly all; tests hold one against the other byte for byte. It keeps nothing: who gets what, and how, is forward.py's. */
 
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fan.h"
+#include "compiled.h"
 
 static uint8_t *two(uint8_t *at, uint32_t value) { at[0] = value >> 8; at[1] = value; return at + 2; }
 static uint8_t *four(uint8_t *at, uint32_t value) { return two(two(at, value >> 16), value); }
 
-/* Sends all; what the kernel refuses is as good as lost on the way. How many those were. */
-static int flush(const struct outbox *to, int used) {
+/* Sends all; what the kernel refuses is as good as lost on the way. */
+static void flush(struct outbox *to) {
     struct mmsghdr *messages = to->messages;
-    int done = 0, dropped = 0;
-    while (done < used) {
-        int sent = sendmmsg(to->descriptor, messages + done, used - done, 0);
+    int done = 0;
+    while (done < to->used) {
+        int sent = sendmmsg(to->descriptor, messages + done, to->used - done, 0);
         if (sent > 0) done += sent;
-        else { dropped++; done++; }
+        else { to->dropped++; done++; }
     }
-    return dropped;
+    to->used = 0;
 }
 
-/* How many places of the outbox are used then, plus 1 << 8 for each that encryption refused, plus 1 << 16 for each that was dropped. */
-int fan(struct viewer *viewers, int count, const struct packet *packet, const uint8_t *payload, const struct outbox *to, int used) {
+/* How many of the viewers encryption refused: they say what. */
+int fan(struct viewer *viewers, int count, const struct packet *packet, const uint8_t *payload, struct outbox *to) {
     struct mmsghdr *messages = to->messages;
-    int refused = 0, dropped = 0;
+    int refused = 0;
     for (struct viewer *one = viewers; one < viewers + count; one++) {
         uint64_t number = (*one->next)++;
         uint32_t ring = number & (to->history - 1);
-        uint8_t *start = to->memory + (size_t)used * to->stride, *head = start + sizeof one->name, *at = head;
+        uint8_t *start = to->memory + (size_t)to->used * to->stride, *head = start + sizeof one->name, *at = head;
         memcpy(start, one->name, sizeof one->name);
         *at++ = 0x90;  /* version 2, with an extension */
         *at++ = packet->marker | one->pt;
@@ -58,10 +58,14 @@ int fan(struct viewer *viewers, int count, const struct packet *packet, const ui
         int length = at - head + packet->size;
         one->sent_at[ring] = packet->now;
         one->sent_bytes[ring] = length + to->overhead;
-        one->refused = to->protect(one->srtp, head, &length) != 0;
-        if (one->refused) { refused++; continue; }
-        messages[used].msg_hdr.msg_iov->iov_len = length;
-        if (++used == to->places) { dropped += flush(to, used); used = 0; }
+        if (to->protect(one->srtp, head, &length) != 0) {
+            one->refused++;
+            one->refused_octets += packet->size;
+            refused++;
+            continue;
+        }
+        messages[to->used].msg_hdr.msg_iov->iov_len = length;
+        if (++to->used == to->places) flush(to);
     }
-    return used | refused << 8 | dropped << 16;
+    return refused;
 }

@@ -4,16 +4,18 @@ Each viewer's slot is an `Outgoing` with a constant SSRC whose numbers never bre
 `Incoming`: one SSRC of one sender. Extensions are written anew in a fixed form (the transport-wide number, and a voice's level), because
 ids differ between browsers and a sender's mid and rid mean nothing to a viewer.
 
-What goes in order to viewers over UDP is written, encrypted and sent by fan.c where that has been compiled; the rest, and all where it
-has not, by `_each`, which says what is to be done.
+Where C has been compiled, what goes in order to viewers over UDP is written, encrypted and sent by fan.c; and a stream that has only
+such viewers is handed over to take.c, which does not ask here at all as long as its packets come in order and look as before. The rest,
+and all without a compiler, is done here, which says what is to be done.
 """
 
 from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from video.plane import fan, rtcp
+from video.plane import compiled, rtcp, take
 from video.plane import payload as payloads
+from video.plane.compiled import epoch
 from video.plane.dtls import Refused, Secure, address_of, srtp_protect
 from video.plane.estimate import Sent
 from video.plane.fan import Fan
@@ -24,7 +26,7 @@ from video.plane.mmsg import NAME_BYTES, OUT_MAX, Outbox
 from video.plane.payload import Vp8
 from video.plane.port import Source
 from video.plane.ring import Missing, RepairBudget, Ring
-from video.plane.rtp import MASK32, UNKNOWN, Header, unwrap
+from video.plane.rtp import MASK32, OVERHEAD_BYTES, UNKNOWN, Header, unwrap
 from video.plane.sdp import CLOCK, OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID, Codec, Kind
 
 _HEAD: Final = Struct("!BBHIIHHBH")
@@ -35,7 +37,7 @@ _NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
 _LEVEL_ID: Final = OUR_LEVEL_ID << 4
 _PADDING: Final = b"\0"
 _ORIGINAL: Final = Struct("!H")
-OVERHEAD_BYTES: Final = 28 + 16  # IP and UDP, and what SRTP adds: for rates as the network sees them
+NO_VP8: Final = -2  # for `newest_picture`, where -1 is a descriptor without a PictureID
 
 
 class Counters:
@@ -50,9 +52,6 @@ class Counters:
 
 class Link:
     """The way to one viewer: its encryption, its path, and the numbers of transport-wide feedback."""
-
-    changes: ClassVar[int] = 0
-    """Of any link's encryption or path, so far."""
 
     __slots__ = ("budget", "counters", "name", "outbox", "protect", "protect_rtcp", "queue_s", "secure", "send", "sent", "srtp",
                  "unreported_since")  # fmt: skip
@@ -74,13 +73,13 @@ class Link:
 
     def encrypted(self, secure: Secure) -> None:
         """The handshake is done."""
-        Link.changes += 1
+        epoch[0] += 1
         self.secure, self.srtp = secure, secure.sends
         self.protect, self.protect_rtcp = secure.protect, secure.protect_rtcp
 
     def leads(self, path: Path) -> None:
         """From now on over this path; what waits in the outbox goes where it was to go."""
-        Link.changes += 1
+        epoch[0] += 1
         self.send, self.outbox, self.name = path.send, path.outbox, path.name
 
 
@@ -92,75 +91,96 @@ def _into(size: int) -> _Into:
 class Track:
     """One source of one sender, with its layers: lowest first; a source without layers has one."""
 
-    __slots__ = ("codec", "kind", "layers", "muted", "peer", "source")
+    __slots__ = ("_muted", "codec", "kind", "layers", "peer", "source")
 
     def __init__(self, peer: str, source: Source, kind: Kind, codec: Codec) -> None:
         self.peer, self.source, self.kind, self.codec = peer, source, kind, codec
         self.layers: list[Incoming | None] = [None, None, None] if kind == "video" else [None]
-        self.muted = False
+        self._muted = False
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    @muted.setter
+    def muted(self, value: bool) -> None:
+        self._muted = value
+        for layer in self.layers:
+            if layer is not None:
+                layer.take_back()
 
 
 class Incoming:
     """One SSRC that comes: what is kept of it, what is missing, and who gets it."""
 
     __slots__ = (
-        "_bytes", "_expected_before", "_link_changes", "_rate_at", "_received_before", "asked", "base", "bytes", "clock", "fan", "fanned",
-        "fanned_to", "forwarded", "forwarded_octets", "highest", "jitter", "last_at", "layer", "missing", "newest", "newest_at",
-        "newest_timestamp", "newest_vp8", "others", "outs", "pli_at", "rate_bps", "received", "ring", "shape", "since", "sr_at",
-        "sr_middle", "ssrc", "track", "transit", "waiting",
+        "_bytes", "_epoch", "_expected_before", "_rate_at", "_received_before", "asked", "base", "clock", "fan", "fanned", "hot",
+        "layer", "missing", "others", "outs", "pli_at", "rate_bps", "ring", "shape", "sr_at", "sr_middle", "ssrc", "track", "waiting",
     )  # fmt: skip
 
     def __init__(self, track: Track, ssrc: int, layer: int, first: int, now: float) -> None:
         self.track, self.ssrc, self.layer = track, ssrc, layer
-        self.base, self.highest, self.received = first, first - 1, 0
+        self.clock = CLOCK[track.kind]
+        self.ring: Ring | take.SharedRing | None = None
+        self.hot = compiled.stream()
+        """The numbers that each packet changes, here or in take.c; `newest…` are of what was forwarded, kept here once instead of with
+        each viewer."""
+        self.hot.highest = self.hot.newest = first - 1
+        self.hot.last_at = self.hot.since = self.hot.newest_at = now
+        self.hot.newest_picture, self.hot.fanned_to = NO_VP8, -1
+        if track.kind == "video":
+            self.ring = Ring() if compiled.library is None else take.SharedRing(track.codec == "vp8")
+        if compiled.library is not None:
+            take.begin(self.hot, self.clock, self.ring, track.codec == "vp8", track.source == "audio")  # type: ignore[arg-type]
+        self.base = first
         self.outs: list[Outgoing] = []
         self.waiting: list[Outgoing] = []
         """Viewers that change to this at its next key frame."""
-        self.ring = Ring() if track.kind == "video" else None
         self.missing = Missing()
         self.pli_at = -1e9
-        self.last_at = self.since = self._rate_at = now
-        self.bytes = self._bytes = 0
+        self._rate_at = now
+        self._bytes = 0
         self.rate_bps = 0.0
         self.asked = False
         """A viewer cannot go on without a key frame, or waits for one to begin with."""
-        self.jitter = self.transit = 0.0
         self.sr_middle, self.sr_at = 0, 0.0
-        self.clock = CLOCK[track.kind]
         self.shape = UNKNOWN
-        self.newest, self.newest_timestamp, self.newest_at = first - 1, 0, now
-        """Of what was forwarded: kept here once instead of with each viewer."""
-        self.newest_vp8: Vp8 | None = None
-        self.forwarded = self.forwarded_octets = 0
         self.fan: Fan | None = None
         """Those of `outs` that fan.c serves, as long as nothing changes; the others are in `others`."""
         self.fanned: list[Outgoing] = []
         self.others: list[Outgoing] = []
-        self.fanned_to = self._link_changes = -1
+        self._epoch = 0
         self._expected_before = self._received_before = 0
 
     def changes(self) -> None:
         """Who gets this, or how they are numbered, is about to change."""
+        self.take_back()
         self.settle()
         self.fan, self.fanned, self.others = None, [], []
 
     def settle(self) -> None:
-        """Tell each viewer's numbering what fan.c has sent: that is put off until somebody asks."""
-        if self.fanned_to >= 0:
+        """Tell each viewer of what was sent in C: that is put off until somebody asks."""
+        hot = self.hot
+        if (sent := hot.fanned_to) >= 0:
             for out in self.fanned:
-                out.numbering.newest = max(out.numbering.newest, self.fanned_to)
-            self.fanned_to = -1
+                out.numbering.newest = max(out.numbering.newest, sent)
+            hot.fanned_to = -1
+        if hot.refused and self.fan is not None:
+            hot.refused = 0
+            for number, packets, octets in self.fan.refused():
+                self.fanned[number].link.counters.refused += packets
+                self.fanned[number].less(packets, octets)
 
     def spread(self) -> Fan | None:
         """What serves the viewers as they are now; None where fan.c can serve nobody."""
-        if self.fan is not None and self._link_changes == Link.changes:
+        if self.fan is not None and self._epoch == epoch[0]:
             return self.fan
         self.changes()
-        self._link_changes = Link.changes
+        self._epoch = epoch[0]
         outbox = next((out.link.outbox for out in self.outs if out.link.outbox is not None), None)
         if outbox is None:
             return None
-        made = Fan(outbox, len(self.outs), _NUMBER_ID, _LEVEL_ID, OVERHEAD_BYTES + 4)
+        made = Fan(outbox, len(self.outs))
         for out in self.outs:
             link = out.link
             if link.outbox is not outbox:
@@ -172,22 +192,38 @@ class Incoming:
         self.fan = made
         return made
 
+    def hand_over(self) -> None:
+        """To take.c, if it can do all that is to be done with the packets that come next."""
+        if self.waiting or self.track.muted or not take.looks(self.hot, self.shape):
+            return
+        served = self.spread() if self.outs else None
+        if self.outs and (served is None or self.others):
+            return
+        take.serve(self.hot, served)
+        self.hot.epoch = epoch[0]
+
+    def take_back(self) -> None:
+        """What comes next is looked at here."""
+        self.hot.epoch = 0
+
     def measure(self, now: float) -> None:
         """Once or twice a second: the rate since the last time, as the network sees it."""
         if now - self._rate_at >= 0.4:
-            self.rate_bps = (self.bytes - self._bytes) * 8 / (now - self._rate_at)
-            self._bytes, self._rate_at = self.bytes, now
+            octets = self.hot.bytes
+            self.rate_bps = (octets - self._bytes) * 8 / (now - self._rate_at)
+            self._bytes, self._rate_at = octets, now
 
     def block(self, now: float) -> rtcp.Block:
         """A report block for the sender, and the start of the next interval (RFC 3550 appendix A.3)."""
-        expected = self.highest - self.base + 1
-        lost = expected - self.received
+        hot = self.hot
+        expected, received = hot.highest - self.base + 1, hot.received
+        lost = expected - received
         interval = expected - self._expected_before
-        lost_now = max(0, interval - (self.received - self._received_before))
-        self._expected_before, self._received_before = expected, self.received
+        lost_now = max(0, interval - (received - self._received_before))
+        self._expected_before, self._received_before = expected, received
         share = min(255, lost_now * 256 // interval) if interval > 0 else 0
         delay = int((now - self.sr_at) * 65_536) if self.sr_middle else 0
-        return rtcp.Block(self.ssrc, share, lost, self.highest & MASK32, int(self.jitter), self.sr_middle, delay)
+        return rtcp.Block(self.ssrc, share, lost, hot.highest & MASK32, int(hot.jitter), self.sr_middle, delay)
 
 
 class Outgoing:
@@ -218,18 +254,22 @@ class Outgoing:
     @property
     def packets(self) -> int:
         """Sent in this slot so far, without repairs."""
-        incoming = self.incoming
-        return self._packets if incoming is None else self._packets + incoming.forwarded - self._from_packets
+        self._told()
+        return self._packets if self.incoming is None else self._packets + int(self.incoming.hot.forwarded) - self._from_packets
 
     @property
     def octets(self) -> int:
-        incoming = self.incoming
-        return self._octets if incoming is None else self._octets + incoming.forwarded_octets - self._from_octets
+        self._told()
+        return self._octets if self.incoming is None else self._octets + int(self.incoming.hot.forwarded_octets) - self._from_octets
 
-    def less(self, size: int) -> None:
-        """One packet of so many bytes was counted as forwarded and is not, in this slot."""
-        self._packets -= 1
-        self._octets -= size
+    def _told(self) -> None:
+        if self.incoming is not None:
+            self.incoming.settle()
+
+    def less(self, packets: int, octets: int) -> None:
+        """So many were counted as forwarded and are not, in this slot."""
+        self._packets -= packets
+        self._octets -= octets
 
     def aim(self, incoming: Incoming | None) -> None:
         """Fill the slot with this from its next key frame on; None: stop now."""
@@ -245,6 +285,7 @@ class Outgoing:
         if incoming.track.codec not in self.pts:
             self.target = None  # a codec that this browser does not take
             return
+        incoming.take_back()
         incoming.waiting.append(self)
         incoming.asked = True
 
@@ -254,9 +295,10 @@ class Outgoing:
             incoming.changes()
             incoming.outs.remove(self)
             self._packets, self._octets = self.packets, self.octets
-            self.last_timestamp, self.last_at = (incoming.newest_timestamp + self.timestamp_by) & MASK32, incoming.newest_at
-            if incoming.newest_vp8 is not None:
-                self.picture, self.tl0 = incoming.newest_vp8.picture, incoming.newest_vp8.tl0
+            hot = incoming.hot
+            self.last_timestamp, self.last_at = (hot.newest_timestamp + self.timestamp_by) & MASK32, hot.newest_at
+            if hot.newest_picture != NO_VP8:
+                self.picture, self.tl0 = hot.newest_picture, hot.newest_tl0
             self.incoming = None
 
     def switch(self, incoming: Incoming, place: int, timestamp: int, vp8: Vp8 | None, now: float) -> None:
@@ -274,7 +316,7 @@ class Outgoing:
         self.renumbers = vp8 is not None and bool(self.picture_by or self.tl0_by)
         self.pt, self.repair_pt = self.pts[incoming.track.codec]
         self.incoming = self.target = incoming
-        self._from_packets, self._from_octets = incoming.forwarded, incoming.forwarded_octets
+        self._from_packets, self._from_octets = incoming.hot.forwarded, incoming.hot.forwarded_octets
         incoming.changes()
         incoming.outs.append(self)
 
@@ -317,7 +359,8 @@ class Outgoing:
         """A sender report, where anything was ever sent."""
         if not self.packets or self.incoming is None:
             return None
-        timestamp = self.incoming.newest_timestamp + self.timestamp_by + round((now - self.incoming.newest_at) * self.clock)
+        hot = self.incoming.hot
+        timestamp = hot.newest_timestamp + self.timestamp_by + round((now - hot.newest_at) * self.clock)
         return rtcp.sender_report(self.ssrc, unix_s, timestamp, self.packets, self.octets)
 
 
@@ -367,7 +410,7 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
         return
     if incoming.track.muted:
         return
-    if incoming.waiting and place >= incoming.highest:
+    if incoming.waiting and place >= incoming.hot.highest:
         for out in incoming.waiting:
             out.switch(incoming, place, timestamp, None, now)
         incoming.waiting = []
@@ -378,17 +421,16 @@ def voice(incoming: Incoming, place: int, data: bytes, start: int, end: int, tim
 def _forward(incoming: Incoming, place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float) -> None:
     """To everybody, by fan.c where it can. `level` is -1 for a picture."""
     size = len(body)
-    outs = incoming.outs
-    incoming.forwarded += 1
-    incoming.forwarded_octets += size
-    in_order = place > incoming.newest
+    outs, hot = incoming.outs, incoming.hot
+    hot.forwarded += 1
+    hot.forwarded_octets += size
+    in_order = place > hot.newest
     if in_order:
-        incoming.newest, incoming.newest_timestamp, incoming.newest_at, incoming.newest_vp8 = place, timestamp, now, found
-    if fan.library is not None and in_order and place >= incoming.highest and (served := incoming.spread()) is not None:
-        incoming.fanned_to = place
-        for number in served.send(place, now, timestamp, marker, level, body, found):
-            incoming.fanned[number].link.counters.refused += 1
-            incoming.fanned[number].less(size)
+        hot.newest, hot.newest_timestamp, hot.newest_at = place, timestamp, now
+        hot.newest_picture, hot.newest_tl0 = (NO_VP8, -1) if found is None else (found.picture, found.tl0)
+    if compiled.library is not None and in_order and place >= hot.highest and (served := incoming.spread()) is not None:
+        hot.fanned_to = place
+        hot.refused += served.send(place, now, timestamp, marker, level, body, found)
         outs = incoming.others
     else:
         incoming.settle()
@@ -407,7 +449,7 @@ def _each(
     for out in outs:
         number = out.numbering.number(place)
         if number is None:
-            out.less(size)
+            out.less(1, size)
             continue
         link = out.link
         twcc = link.sent.number(length + OVERHEAD_BYTES + 4, now)
@@ -420,7 +462,7 @@ def _each(
                  (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, words, _NUMBER_ID, twcc, plain)  # fmt: skip
             if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
                 link.counters.refused += 1
-                out.less(size)
+                out.less(1, size)
                 continue
             outbox.used = at = at + 1
             if at == OUT_MAX:
@@ -432,7 +474,7 @@ def _each(
             link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
         except Refused:
             link.counters.refused += 1
-            out.less(size)
+            out.less(1, size)
 
 
 def wants_key_frame(incoming: Incoming, now: float) -> bool:

@@ -51,11 +51,17 @@ class Member(Protocol):
 
     credentials: dict[str, str]
     paths: list[Hashable]
+    hot: Any
+    """`struct sender`, where take.c may take its media; else None."""
 
     def nominated(self, path: Path, local: str, now: float) -> None: ...
     def media(self, data: bytes, now: float) -> None: ...
     def media_at(self, packet: Any, length: Any, now: float) -> None:
         """The same where the packet lies: it is decrypted there."""
+        ...
+
+    def plain(self, data: bytes, now: float) -> None:
+        """The same, of what take.c has decrypted and counted."""
         ...
 
     def control(self, data: bytes, now: float) -> None: ...
@@ -91,6 +97,8 @@ class Door:
     def __init__(self) -> None:
         self.members: dict[Hashable, Member] = {}
         """By path."""
+        self.on_path: Callable[[Hashable, Any], None] = lambda key, hot: None
+        """Told whose a path is, as far as that concerns take.c; None: nobody's."""
         self._users: dict[str, Member] = {}
         self._strangers: OrderedDict[str, Bucket] = OrderedDict()
         self._all = Bucket(STRANGERS_RATE, STRANGERS_BURST, 0.0)
@@ -107,11 +115,13 @@ class Door:
             del self._users[user]
         for key in member.paths:
             self.members.pop(key, None)
+            self.on_path(key, None)
         member.paths.clear()
 
     def close(self, key: Hashable) -> None:
         """A path is gone (TCP)."""
         member = self.members.pop(key, None)
+        self.on_path(key, None)
         if member is not None and key in member.paths:
             member.paths.remove(key)
 
@@ -153,6 +163,7 @@ class Door:
             if len(member.paths) >= PATHS_MAX:
                 self.close(member.paths[0])
             self.members[path.key] = member
+            self.on_path(path.key, member.hot)
             member.paths.append(path.key)
         path.send(stun.success(check, path.address, password))
         member.checked(now)

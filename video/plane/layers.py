@@ -109,7 +109,7 @@ def allocate(offers: Sequence[Offer], budget_bps: float) -> list[int]:
                 continue
             cost = offer.rates[level] - (offer.rates[current] if current != OFF else 0.0)
             if cost <= left:
-                left -= max(cost, 0.0)
+                left -= cost
                 levels[place] = level
     return levels
 

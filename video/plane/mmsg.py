@@ -92,6 +92,8 @@ class _Places:
         self._vectors = (_Vector * count)(*(_Vector(base + start + NAME_BYTES, bytes_max) for start in self.starts))
         self._messages = (_Message * count)()
         self._address = ctypes.addressof(self._messages)
+        self.addresses = base, self._address, descriptor
+        """Of the places and of the kernel's structures, and the socket: for C."""
         for number, message in enumerate(self._messages):
             header = message.header
             header.name, header.name_length = base + self.starts[number], self.name_bytes
@@ -121,9 +123,13 @@ class Outbox(_Places):
         vectors = ctypes.addressof(self._vectors)
         self.lengths = [int_at(vectors + number * ctypes.sizeof(_Vector) + _Vector.length.offset + _LOW) for number in range(OUT_MAX)]
         self.used = 0
-        self.dropped = 0
-        self.addresses = address_of(self._block.pointer), self._address, descriptor
-        """Of the places and of the kernel's structures, and the socket: for fan.c, which also sends."""
+        self.shared: Any = None
+        """What fan.c reads of it, and how many it has dropped; see fan.py."""
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped if self.shared is None else self._dropped + int(self.shared.dropped)
 
     def flush(self) -> None:
         """Send all; what the kernel refuses is as good as lost on the way, and what stands behind it goes all the same."""
@@ -134,5 +140,5 @@ class Outbox(_Places):
             if sent > 0:
                 done += sent
             else:
-                self.dropped += 1
+                self._dropped += 1
                 done += 1

@@ -220,11 +220,17 @@ class ForwardingPlane:
 
     def figures(self) -> Mapping[str, float]:
         counters = self.counters
-        told = {name: float(getattr(counters, name)) for name in Counters.__slots__}
         outs = [place.out for person in self._peers.values() for place in (*person.sender.audio, *person.sender.video)]
-        told["packets_out"] += sum(out.packets for out in outs)
-        told["bytes_out"] += sum(out.octets for out in outs)
+        packets_out, bytes_out = sum(out.packets for out in outs), sum(out.octets for out in outs)  # which also counts what was refused
+        told = {name: float(getattr(counters, name)) for name in Counters.__slots__}
+        told["packets_out"] += packets_out
+        told["bytes_out"] += bytes_out
         told["refused"] += self.door.refused.total()
+        if (taker := self._shell.udp.taker) is not None:
+            packets, octets, refused = taker.figures
+            told["packets_in"] += packets
+            told["bytes_in"] += octets
+            told["refused"] += refused
         told |= {"unsent": float(self._shell.udp.dropped), "overflowed": float(overflow.of_socket(self._shell.udp.socket.fileno()))}
         return told | {"rooms": float(len(self._rooms)), "peers": float(len(self._peers))}
 
@@ -238,7 +244,7 @@ class ForwardingPlane:
                 self._state(person, which, name)
 
         if which == "publish":
-            connection = Connection(self._certificate, self.counters, state, receiver.rtp, receiver.rtcp)
+            connection = Connection(self._certificate, self.counters, state, receiver.rtp, receiver.rtcp, receiver.hot)
         else:
             connection = Connection(
                 self._certificate, self.counters, state, lambda data, now: None, lambda data, now: sender.rtcp(data, now, time.time())
@@ -346,8 +352,8 @@ class ForwardingPlane:
         total = arrivals.total - window[0][2]
         loss = (arrivals.lost - window[0][1]) / total if total >= UPLINK_PACKETS_MIN else 0.0
         camera = person.receiver.tracks.get("camera")
-        layers = [layer for layer in camera.layers if layer is not None and now - layer.last_at < 1.0] if camera is not None else []
-        camera_s = max((now - layer.since for layer in layers), default=0.0)
+        layers = [layer for layer in camera.layers if layer is not None and now - layer.hot.last_at < 1.0] if camera is not None else []
+        camera_s = max((now - layer.hot.since for layer in layers), default=0.0)
         if person.uplink.judge(loss, sum(layer.rate_bps for layer in layers), camera_s, now):
             self._apply_mutes(person)
             self._tell(VideoPaused(person.room.name, person.name, None, person.uplink.paused))
@@ -397,8 +403,8 @@ class ForwardingPlane:
             lost, total = arrivals.lost - person.up_seen[0], arrivals.total - person.up_seen[1]
             loss_up = lost / total if total > 0 else 0.0
             person.up_seen = (arrivals.lost, arrivals.total)
-            rate_up = (person.receiver.bytes - person.up_bytes) * 8 / over_s
-            person.up_bytes = person.receiver.bytes
+            rate_up = (person.receiver.hot.bytes - person.up_bytes) * 8 / over_s
+            person.up_bytes = person.receiver.hot.bytes
             condition = person.sender.condition
             self._tell(Quality(person.name, loss_up, condition.loss, rate_up, condition.acknowledged_bps, person.sender.round_trip_s))
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import Final
 
-from video.plane import forward, rtcp, rtp
+from video.plane import compiled, forward, rtcp, rtp, take
+from video.plane.compiled import epoch, ffi
 from video.plane.forward import Counters, Incoming, Track
 from video.plane.limits import STREAMS_MAX
 from video.plane.ring import wrapped
-from video.plane.rtp import Header
+from video.plane.rtp import OVERHEAD_BYTES, Header
 from video.plane.sdp import LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_WIDE, Published
 from video.plane.twcc import Arrivals
 
@@ -31,7 +32,8 @@ class Receiver:
         self.tracks: dict[str, Track] = {}
         self.streams: dict[int, Incoming] = {}
         self.arrivals = Arrivals()
-        self.bytes = 0
+        self.hot = compiled.sender()
+        """What take.c counts and notes; `settle` takes note of that here."""
         self._lines: list[Published] = []
         self._repairs: dict[int, Incoming] = {}
         self._repair_pts: frozenset[int] = frozenset()
@@ -49,14 +51,28 @@ class Receiver:
         self._level_id = self._ids.get(LEVEL, 0)
         for incoming in self.streams.values():
             incoming.shape = rtp.UNKNOWN
+            incoming.take_back()
         self._repair_pts = frozenset(line.repair_pt for line in self._lines if line.repair_pt is not None)
         for line in self._lines:
             track = self.tracks.get(line.source)
             if track is None or track.codec != line.codec:
                 self.tracks[line.source] = Track(self.peer, line.source, line.kind, line.codec)
 
+    def settle(self) -> None:
+        """Take note of what take.c has taken."""
+        hot = self.hot
+        if hot.came:
+            for number, now in zip(ffi.unpack(hot.number, hot.came), ffi.unpack(hot.number_at, hot.came), strict=True):
+                self.arrivals.came(number, now)
+            hot.came = 0
+        if hot.levels:
+            for level, now in zip(ffi.unpack(hot.level, hot.levels), ffi.unpack(hot.level_at, hot.levels), strict=True):
+                self._level(level, now)
+            hot.levels = 0
+
     def rtp(self, data: bytes, now: float) -> None:
-        """A decrypted packet."""
+        """A decrypted packet. take.c does the same with one that is the next of a stream that looks as before."""
+        self.settle()
         size = len(data)
         incoming = None
         if size > rtp.HEADER_BYTES:
@@ -64,10 +80,10 @@ class Receiver:
             incoming = self.streams.get(ssrc)
         level = -1
         if incoming is not None:
-            pick, octets, pt, start, number_at, level_at = incoming.shape
+            pick, octets, _, pt, start, number_at, level_at = incoming.shape
             if size >= start and second & 0x7F == pt and pick(data) == octets:  # as the one before, as nearly always
                 end, marker = size, second & 0x80
-                self.bytes += size + forward.OVERHEAD_BYTES
+                self.hot.bytes += size + OVERHEAD_BYTES
                 if number_at:
                     self.arrivals.came(data[number_at] << 8 | data[number_at + 1], now)
                 if level_at:
@@ -80,32 +96,35 @@ class Receiver:
                 return
             incoming, level, header = found
             marker, _, seq, timestamp, _, start, end, _, _, _ = header
-        highest = incoming.highest
+        hot = incoming.hot
+        highest = hot.highest
         place = highest + ((seq - highest + 0x8000) & 0xFFFF) - 0x8000
         if place > highest:
             if place > highest + 1 and incoming.ring is not None and not incoming.missing.gap(highest + 1, place, now):
                 incoming.asked = True
-            incoming.highest = place
-            if now - incoming.last_at > 1.0:
-                incoming.since = now
-            incoming.last_at = now
+            hot.highest = place
+            if now - hot.last_at > 1.0:
+                hot.since = now
+            hot.last_at = now
             transit = now * incoming.clock - timestamp
-            if incoming.transit:
-                change = abs(transit - incoming.transit)
-                incoming.jitter += ((change if change < 1e6 else 1e6) - incoming.jitter) / 16
-            incoming.transit = transit
+            if before := hot.transit:
+                change = abs(transit - before)
+                hot.jitter += ((change if change < 1e6 else 1e6) - hot.jitter) / 16
+            hot.transit = transit
         else:
             incoming.missing.came(place)
-        incoming.received += 1
-        incoming.bytes += size + forward.OVERHEAD_BYTES
+        hot.received += 1
+        hot.bytes += size + OVERHEAD_BYTES
         if incoming.ring is not None:
             forward.picture(incoming, place, data, start, end, timestamp, marker, now)
-            return
-        if level < 0:
-            level = 127  # silence
-        elif incoming.track.source == "audio" and not incoming.track.muted:
-            self._level(level & 0x7F, now)
-        forward.voice(incoming, place, data, start, end, timestamp, marker, level, now)
+        else:
+            if level < 0:
+                level = 127  # silence
+            elif incoming.track.source == "audio" and not incoming.track.muted:
+                self._level(level & 0x7F, now)
+            forward.voice(incoming, place, data, start, end, timestamp, marker, level, now)
+        if hot.epoch != epoch[0] and compiled.library is not None:
+            incoming.hand_over()
 
     def _read(self, data: bytes, now: float) -> tuple[Incoming, int, Header] | None:
         """A packet that is not as the one before: whose it is, and a voice's level or -1. None where it is refused, or was a repair."""
@@ -113,7 +132,7 @@ class Receiver:
         if header is None:
             self._counters.refused += 1
             return None
-        self.bytes += len(data) + forward.OVERHEAD_BYTES
+        self.hot.bytes += len(data) + OVERHEAD_BYTES
         if self._number_id and (found := rtp.extension(data, header, self._number_id)) is not None and found[1] == 2:
             self.arrivals.came(data[found[0]] << 8 | data[found[0] + 1], now)
         if header.pt in self._repair_pts:
@@ -128,6 +147,7 @@ class Receiver:
         if level_id and (found := rtp.extension(data, header, level_id)) is not None:
             level = data[found[0]]
         incoming.shape = rtp.shape(data, header, self._number_id, level_id)
+        incoming.take_back()
         return incoming, level, header
 
     def _repaired(self, data: bytes, header: Header, now: float) -> None:
@@ -137,12 +157,12 @@ class Receiver:
         incoming = self._repairs.get(header.ssrc) or self._repairs_of(data, header)
         if incoming is None or incoming.ring is None:
             return
-        place = rtp.unwrap(data[header.start] << 8 | data[header.start + 1], incoming.highest)
-        if place > incoming.highest or incoming.ring.find(place) is not None:
+        place = rtp.unwrap(data[header.start] << 8 | data[header.start + 1], incoming.hot.highest)
+        if place > incoming.hot.highest or incoming.ring.find(place) is not None:
             return  # again what is here already: also a probe, and no part of what the layer costs a viewer
-        incoming.bytes += len(data) + forward.OVERHEAD_BYTES
+        incoming.hot.bytes += len(data) + OVERHEAD_BYTES
         if incoming.missing.came(place):
-            incoming.received += 1
+            incoming.hot.received += 1
         forward.video(incoming, place, data, header._replace(start=header.start + 2), now)
 
     def _line(self, data: bytes, header: Header) -> Published | None:
@@ -167,6 +187,7 @@ class Receiver:
         before = track.layers[layer]
         if before is not None:  # the browser began anew: whoever watched goes on with this
             self.streams.pop(before.ssrc, None)
+            before.take_back()
             self._repairs = {ssrc: each for ssrc, each in self._repairs.items() if each is not before}
             for out in [*before.outs, *before.waiting]:
                 out.stop()
@@ -174,6 +195,7 @@ class Receiver:
                 out.aim(incoming)
         track.layers[layer] = incoming
         self.streams[header.ssrc] = incoming
+        take.tell(self.hot, {ssrc: each.hot for ssrc, each in self.streams.items()})
         self._any_video = self._any_video or (header.ssrc if track.kind == "video" else 0)
         return incoming
 
@@ -200,6 +222,7 @@ class Receiver:
 
     def due(self, now: float) -> Iterator[bytes]:
         """RTCP to the sender: arrivals, holes, key frames; each second a report."""
+        self.settle()
         media = self._any_video or next(iter(self.streams), 0)
         if now - self._feedback_at >= FEEDBACK_EVERY_S:
             self._feedback_at = now
@@ -211,12 +234,12 @@ class Receiver:
             if len(incoming.missing) and (places := incoming.missing.due(now)):
                 self._counters.nacks += len(places)
                 yield rtcp.nack(OUR_SSRC, incoming.ssrc, wrapped(places))
-            if (incoming.asked or incoming.waiting) and now - incoming.last_at < 1.0 and forward.wants_key_frame(incoming, now):
+            if (incoming.asked or incoming.waiting) and now - incoming.hot.last_at < 1.0 and forward.wants_key_frame(incoming, now):
                 self._counters.plis += 1
                 yield rtcp.pli(OUR_SSRC, incoming.ssrc)
         if now - self._report_at >= REPORT_EVERY_S and self.streams:
             self._report_at = now
-            blocks = [incoming.block(now) for incoming in self.streams.values() if now - incoming.last_at < 5.0]
+            blocks = [incoming.block(now) for incoming in self.streams.values() if now - incoming.hot.last_at < 5.0]
             lost = sum(max(0, block.lost_total) for block in blocks)
             self._counters.packets_lost += max(0, lost - self._lost_before)
             self._lost_before = lost

@@ -16,6 +16,7 @@ TWO_BYTE: Final = 0x1000  # its lowest four bits are the application's
 MASK16: Final = 0xFFFF
 MASK32: Final = 0xFFFFFFFF
 HEADER_BYTES: Final = 12
+OVERHEAD_BYTES: Final = 28 + 16  # IP and UDP, and what SRTP adds: for rates as the network sees them
 
 
 class Header(NamedTuple):
@@ -101,6 +102,8 @@ class Shape(NamedTuple):
 
     pick: Callable[[bytes], tuple[int, ...]]
     octets: tuple[int, ...]
+    places: tuple[int, ...]
+    """Where `pick` looks."""
     pt: int
     start: int
     """Of the payload. No packet is shorter, and none has padding."""
@@ -109,7 +112,7 @@ class Shape(NamedTuple):
     level: int
 
 
-UNKNOWN: Final = Shape(tuple, (), -1, 1 << 30, 0, 0)
+UNKNOWN: Final = Shape(tuple, (), (), -1, 1 << 30, 0, 0)
 
 
 def shape(data: bytes, header: Header, number_id: int, level_id: int) -> Shape:
@@ -128,7 +131,7 @@ def shape(data: bytes, header: Header, number_id: int, level_id: int) -> Shape:
         places.append(place)
         place += (data[place] & 0x0F) + 2 if data[place] else 1
     pick = itemgetter(*places)
-    return Shape(pick, pick(data), header.pt, header.start, found[number_id], found[level_id])
+    return Shape(pick, pick(data), tuple(places), header.pt, header.start, found[number_id], found[level_id])
 
 
 def text(data: bytes, header: Header, wanted: int | None) -> str | None:

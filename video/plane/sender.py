@@ -43,7 +43,7 @@ Rates = tuple[float, float, float]
 
 
 def alive(incoming: Incoming | None, now: float) -> bool:
-    return incoming is not None and now - incoming.last_at < ALIVE_S
+    return incoming is not None and now - incoming.hot.last_at < ALIVE_S
 
 
 def comes(track: Track, now: float) -> bool:
@@ -54,7 +54,7 @@ def rates_of(track: Track, now: float) -> Rates:
     """Of a track's layers: as measured, or as is typical until then; 0 for what does not come."""
     found = [0.0, 0.0, 0.0]
     for level, each in enumerate(track.layers):
-        if each is not None and now - each.last_at < ALIVE_S:
+        if each is not None and now - each.hot.last_at < ALIVE_S:
             found[level] = each.rate_bps or layers.TYPICAL_BPS[level]
     return found[0], found[1], found[2]
 

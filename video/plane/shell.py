@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, Final, Protocol
 
+from video.plane import compiled
 from video.plane.dtls import unpack
 from video.plane.ice import Door, Send
 from video.plane.limits import DATAGRAM_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_FIRST_FRAME_S, TCP_WRITE_BYTES_MAX
 from video.plane.mmsg import AVAILABLE, NAME_BYTES, Inbox, Outbox, address_in
+from video.plane.take import Taker
 
 AT_ONCE_MAX: Final = 64  # datagrams read before timers and signalling get their turn
 BUSY_S: Final = 0.000_15  # datagrams that come closer than this cost more to wake up for than to handle: then
@@ -90,8 +92,12 @@ class Udp:
         self.port: int = opened.getsockname()[1]
         self.inbox: Inbox | None = None
         self.outbox: Outbox | None = None
+        self.taker: Taker | None = None
         if AVAILABLE and isinstance(opened, socket.socket):
             self.inbox, self.outbox = Inbox(opened.fileno(), opened.family), Outbox(opened.fileno(), opened.family)
+            if compiled.library is not None:
+                self.taker = Taker(self.inbox, self.outbox)
+                door.on_path = self.taker.path
 
     @property
     def dropped(self) -> int:
@@ -125,11 +131,35 @@ class Udp:
                 self.received(data, address[:2], now)
 
     def _many_readable(self) -> None:
+        now = monotonic()
+        count = self._many(now) if self.taker is None else self._taken(self.taker, now)
+        self.flush()
+        self._close_turns = self._close_turns + 1 if now - self._turned_at < BUSY_S else 0
+        if self._close_turns >= PAUSE_AFTER and count < PAUSE_BELOW:
+            sleep(PAUSE_S)
+        self._turned_at = monotonic()
+
+    def _taken(self, taker: Taker, now: float) -> int:
+        """By take.c, and here what that leaves."""
+        inbox, outbox, known = self.inbox, self.outbox, self._door.members
+        assert inbox is not None and outbox is not None
+        number = taker.take(now, False)
+        while number >= 0:
+            start, packet = inbox.starts[number], inbox.packets[number]
+            name = inbox.memory[start : start + inbox.name_bytes]
+            if size := taker.size:
+                known[name].plain(unpack(packet, size), now)
+            else:
+                self._door.datagram(unpack(packet, inbox.lengths[number][0]), Named(self, outbox, name), now)
+            number = taker.take(now, True)
+        return taker.count
+
+    def _many(self, now: float) -> int:
+        """The same without it."""
         inbox, outbox, known = self.inbox, self.outbox, self._door.members
         assert inbox is not None and outbox is not None
         memory, octets, name_bytes = inbox.memory, inbox.octets, inbox.name_bytes
         starts, packets, lengths = inbox.starts, inbox.packets, inbox.lengths
-        now = monotonic()
         count = inbox.receive()
         for number in range(count):
             start = starts[number]
@@ -141,12 +171,7 @@ class Udp:
                 member.media_at(packet, length, now)  # the hot path: no path object, no second look-up
             else:
                 self._door.datagram(unpack(packet, length[0]), Named(self, outbox, name), now)
-        if outbox.used:
-            outbox.flush()
-        self._close_turns = self._close_turns + 1 if now - self._turned_at < BUSY_S else 0
-        if self._close_turns >= PAUSE_AFTER and count < PAUSE_BELOW:
-            sleep(PAUSE_S)
-        self._turned_at = monotonic()
+        return count
 
     def received(self, data: bytes, address: tuple[str, int], now: float) -> bool:
         return self._door.datagram(data, Address(address, self._sender(address)), now)

@@ -47,7 +47,7 @@ async def test_two_pages_hear_and_see_each_other_through_loss_a_restart_and_a_ch
         camera = tracks_of(at.plane, "a")["camera"]
 
         async def three_layers() -> bool:
-            return all(layer is not None and layer.received > 10 for layer in camera.layers)
+            return all(layer is not None and layer.hot.received > 10 for layer in camera.layers)
 
         await until(three_layers, "three layers", 40)
 

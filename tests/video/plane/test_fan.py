@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.video.plane.test_many import Viewer, ends, feed, picture
-from video.plane import fan, forward, mmsg, rtp
-from video.plane.fan import FanError
+from video.plane import compiled as c_code
+from video.plane import forward, mmsg, rtp
+from video.plane.compiled import CompileError
 from video.plane.forward import Incoming, Track
 from video.plane.mmsg import OUT_MAX, name_of
 from video.plane.shell import Address, Named
@@ -133,18 +134,18 @@ def lived(steps: list[tuple[str, int]]) -> Any:
 
 def in_python(work: Callable[[], Any]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fan, "library", None)
+        patch.setattr(c_code, "library", None)
         return work()
 
 
-compiled = pytest.mark.skipif(fan.compiler() is None, reason="no C compiler: there is no compiled loop on this machine")
+compiled = pytest.mark.skipif(c_code.compiler() is None, reason="no C compiler: there is no compiled loop on this machine")
 
 
 @compiled
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_both_loops_send_the_same_bytes(steps: list[tuple[str, int]]) -> None:
-    assert fan.library is not None, "`make install` compiles it"
+    assert c_code.library is not None, "`make install` compiles it"
     here, there = lived(steps), in_python(lambda: lived(steps))
     for part, other in zip(here, there, strict=True):
         assert part == other
@@ -162,9 +163,9 @@ def test_most_of_it_goes_through_the_compiled_loop(monkeypatch: pytest.MonkeyPat
 def test_without_a_compiler_it_says_so_and_python_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert fan.load() is None
-    with pytest.raises(FanError, match="no C compiler"):
-        fan.build()
+    assert c_code.load() is None
+    with pytest.raises(CompileError, match="no C compiler"):
+        c_code.build()
 
 
 @compiled
@@ -173,7 +174,7 @@ def test_it_is_compiled_once_and_without_a_warning(tmp_path: Path, monkeypatch: 
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda command, **more: (ran.append(command), run(command, **more))[1])
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert fan.build() == fan.build() == fan.place() and len(ran) == 1
-    assert fan.load() is not None
-    strict = [*ran[0][:4], "-Werror", "-fsyntax-only", ran[0][-1]]
+    assert c_code.build() == c_code.build() == c_code.place() and len(ran) == 1
+    assert c_code.load() is not None
+    strict = [ran[0][0], "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *ran[0][-2:]]
     assert run(strict, check=False, capture_output=True).returncode == 0, strict

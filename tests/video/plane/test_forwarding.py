@@ -168,7 +168,7 @@ def show(incoming: Incoming, place: int, timestamp: int, *, key: bool = False, p
     header = rtp.read(data)
     assert header is not None
     forward.video(incoming, place, data, header, now)
-    incoming.highest = max(incoming.highest, place)
+    incoming.hot.highest = max(incoming.hot.highest, place)
 
 
 def test_a_viewer_begins_at_a_key_frame() -> None:
@@ -276,7 +276,7 @@ def test_a_voice_begins_at_any_packet_with_its_level_and_a_transport_number() ->
         data = rtp.packet(109, place, place * 960, 3, b"sound")
         header = rtp.read(data)
         assert header is not None
-        source.highest = place
+        source.hot.highest = place
         forward.audio(source, place, data, header, 0x80 | 33, 0.0)
     first = viewer.headers()[1]
     level, number = rtp.extension(viewer.sent[1], first, 1), rtp.extension(viewer.sent[1], first, 5)
@@ -297,20 +297,20 @@ def test_a_probe_that_repeats_what_is_here_counts_for_no_layers_rate() -> None:
     mid = ((4, b"1"),)
     receiver.rtp(rtp.packet(VP8, 1, 0, caller.ssrcs[0], body, extensions=mid), 0.0)
     (incoming,) = receiver.streams.values()
-    before = incoming.bytes
+    before = incoming.hot.bytes
     for number in range(100):
         receiver.rtp(rtp.packet(RTX, number, 0, 99, (1).to_bytes(2) + body, extensions=mid), number / 100)
-    assert incoming.bytes == before and receiver.bytes > 90_000
+    assert incoming.hot.bytes == before and receiver.hot.bytes > 90_000
     receiver.rtp(rtp.packet(VP8, 3, 0, caller.ssrcs[0], body, extensions=mid), 1.0)
     receiver.rtp(rtp.packet(RTX, 200, 0, 99, (2).to_bytes(2) + body, extensions=mid), 1.1)
-    assert incoming.received == 3 and incoming.bytes > before + 1_800, "a repair that was missing does count"
+    assert incoming.hot.received == 3 and incoming.hot.bytes > before + 1_800, "a repair that was missing does count"
 
 
 def test_a_report_counts_what_was_lost() -> None:
     source = layer(0, 10)
-    source.highest, source.received = 19, 8
+    source.hot.highest, source.hot.received = 19, 8
     assert source.block(0.0)[1:4] == (51, 2, 19)
-    source.highest, source.received = 29, 18
+    source.hot.highest, source.hot.received = 29, 18
     assert source.block(0.0)[1:3] == (0, 2)
     assert isinstance(source.block(0.0), rtcp.Block)
 

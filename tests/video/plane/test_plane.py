@@ -320,7 +320,7 @@ async def test_whom_nothing_is_heard_of_is_lost_and_then_let_go_of_and_nobody_se
             """What is told when nothing but b was heard of for so long."""
             told, now = len(at.told), began + seconds
             for connection in plane._peers["b"].connections:
-                connection.heard_at = now
+                connection.checked(now)
             plane.tick(now, 1.0e9 + seconds)
             return [each for each in at.told[told:] if isinstance(each, MediaState)]
 
