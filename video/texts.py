@@ -132,7 +132,9 @@ class Keeping:
             _log.error("video_text_not_kept", waiting=WAITING_MAX)
             return
         self._waiting.append(text)
-        self._written.clear()
+        if self._written.is_set():
+            self._written.clear()
+            self._meter.gauge("video_texts_waiting", self._texts_waiting())
         self._news.set()
 
     async def run(self) -> None:

@@ -44,11 +44,14 @@ class Address:
 class Named:
     """A UDP path whose packets can be sent in batches. Its key is its address as the kernel writes it."""
 
-    __slots__ = ("_udp", "address", "name", "outbox")
+    __slots__ = ("_udp", "name", "outbox")
 
     def __init__(self, udp: "Udp", outbox: Outbox, name: bytes) -> None:
         self._udp, self.outbox, self.name = udp, outbox, name
-        self.address = address_in(name)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return address_in(self.name)
 
     @property
     def key(self) -> bytes:

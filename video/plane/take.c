@@ -109,6 +109,7 @@ void vp8(const uint8_t *payload, struct packet *packet) {
 cut:
     packet->picture = -2;
     packet->picture_at = packet->tl0 = packet->tl0_at = -1;
+    packet->wide = 0;
 }
 
 /* A decrypted packet; 0 where it is Python's to look at, and nothing was done with it. */
