@@ -92,7 +92,7 @@ class _Stream:
 class _Sender:
     """`struct sender`, the same way. What take.c would have noted is never anything."""
 
-    __slots__ = ("bytes", "came", "heard_at", "levels", "srtp", "streams")
+    __slots__ = ("bytes", "came", "heard_at", "levels", "srtp")
 
     def __init__(self) -> None:
         for name in self.__slots__:

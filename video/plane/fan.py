@@ -10,12 +10,15 @@ from video.plane.dtls import SRTP_PROTECT_ADDRESS
 from video.plane.estimate import Sent
 from video.plane.limits import HISTORY
 from video.plane.mmsg import OUT_MAX, STRIDE, Outbox
-from video.plane.payload import Vp8
+from video.plane.payload import NO_VP8, Vp8
 from video.plane.rtp import OVERHEAD_BYTES
 from video.plane.sdp import OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID
 
 _PACKET: Final = Struct("@qdI8i0q")  # `struct packet`
-_NO_PICTURE: Final = (-2, -1, 0, -1, -1)
+_NO_PICTURE: Final = (NO_VP8, -1, 0, -1, -1)
+NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
+LEVEL_ID: Final = OUR_LEVEL_ID << 4
+"""First bytes of our two header extensions (RFC 8285)."""
 assert ffi.sizeof("struct packet") == _PACKET.size
 
 
@@ -25,8 +28,8 @@ def shared(outbox: Outbox) -> Any:
         memory, messages, descriptor = outbox.addresses
         outbox.shared = ffi.new("struct outbox *", {
             "memory": ffi.cast("uint8_t *", memory), "messages": ffi.cast("void *", messages), "descriptor": descriptor,
-            "stride": STRIDE, "places": OUT_MAX, "history": HISTORY, "number_id": OUR_TRANSPORT_WIDE_ID << 4 | 1,
-            "level_id": OUR_LEVEL_ID << 4, "overhead": OVERHEAD_BYTES + 4,
+            "stride": STRIDE, "places": OUT_MAX, "history": HISTORY, "number_id": NUMBER_ID, "level_id": LEVEL_ID,
+            "overhead": OVERHEAD_BYTES + 4,
             "protect": ffi.cast("int (*)(void *, void *, int *)", SRTP_PROTECT_ADDRESS),
         })  # fmt: skip
     return outbox.shared

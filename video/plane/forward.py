@@ -18,26 +18,23 @@ from video.plane import payload as payloads
 from video.plane.compiled import epoch
 from video.plane.dtls import Refused, Secure, address_of, srtp_protect
 from video.plane.estimate import Sent
-from video.plane.fan import Fan
+from video.plane.fan import LEVEL_ID, NUMBER_ID, Fan
 from video.plane.ice import Path
 from video.plane.layers import Numbering
 from video.plane.limits import PAYLOAD_BYTES_MAX, PLI_AGAIN_S, PLI_EVERY_S, REPAIR_QUEUE_S_MAX
 from video.plane.mmsg import NAME_BYTES, OUT_MAX, Outbox
-from video.plane.payload import Vp8
+from video.plane.payload import NO_VP8, Vp8
 from video.plane.port import Source
 from video.plane.ring import Missing, RepairBudget, Ring
 from video.plane.rtp import MASK32, OVERHEAD_BYTES, UNKNOWN, Header, unwrap
-from video.plane.sdp import CLOCK, OUR_LEVEL_ID, OUR_TRANSPORT_WIDE_ID, Codec, Kind
+from video.plane.sdp import CLOCK, Codec, Kind
 
 _HEAD: Final = Struct("!BBHIIHHBH")
 _Into = Callable[..., None]
 _INTO: Final[list[_Into | None]] = [None] * (PAYLOAD_BYTES_MAX + 6)
 """By size of what follows the header: what writes a viewer's address, header and that into a place of the outbox, in one call."""
-_NUMBER_ID: Final = OUR_TRANSPORT_WIDE_ID << 4 | 1
-_LEVEL_ID: Final = OUR_LEVEL_ID << 4
 _PADDING: Final = b"\0"
 _ORIGINAL: Final = Struct("!H")
-NO_VP8: Final = -2  # for `newest_picture`, where -1 is a descriptor without a PictureID
 
 
 class Counters:
@@ -347,7 +344,7 @@ class Outgoing:
                 body = _ORIGINAL.pack(number) + body
             twcc = link.sent.number(len(body) + OVERHEAD_BYTES, now)
             timestamp = (kept.timestamp + self.timestamp_by) & MASK32
-            head = _HEAD.pack(0x90, kept.marker | pt, sequence, timestamp, ssrc, 0xBEDE, 1, _NUMBER_ID, twcc)
+            head = _HEAD.pack(0x90, kept.marker | pt, sequence, timestamp, ssrc, 0xBEDE, 1, NUMBER_ID, twcc)
             try:
                 link.send(link.protect(head + _PADDING + body))
             except Refused:
@@ -442,7 +439,7 @@ def _each(
     outs: Sequence[Outgoing], place: int, timestamp: int, marker: int, level: int, body: bytes, found: Vp8 | None, now: float
 ) -> None:
     """To these, in Python."""
-    words, tail = (1, _PADDING) if level < 0 else (2, bytes((_LEVEL_ID, level, 0, 0, 0)))
+    words, tail = (1, _PADDING) if level < 0 else (2, bytes((LEVEL_ID, level, 0, 0, 0)))
     whole, size = tail + body, len(body)
     length = _HEAD.size + len(whole)
     into = _INTO[len(whole)] or _into(len(whole))
@@ -459,7 +456,7 @@ def _each(
             at = outbox.used
             outbox.lengths[at][0] = length
             into(outbox.memory, outbox.starts[at], link.name, 0x90, marker | out.pt, number & 0xFFFF,
-                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, words, _NUMBER_ID, twcc, plain)  # fmt: skip
+                 (timestamp + out.timestamp_by) & MASK32, out.ssrc, 0xBEDE, words, NUMBER_ID, twcc, plain)  # fmt: skip
             if srtp_protect(link.srtp, outbox.packets[at], outbox.lengths[at]):
                 link.counters.refused += 1
                 out.less(1, size)
@@ -469,7 +466,7 @@ def _each(
                 outbox.flush()
             continue
         head = _HEAD.pack(0x90, marker | out.pt, number & 0xFFFF, (timestamp + out.timestamp_by) & MASK32, out.ssrc,
-                          0xBEDE, words, _NUMBER_ID, twcc)  # fmt: skip
+                          0xBEDE, words, NUMBER_ID, twcc)  # fmt: skip
         try:
             link.send(link.protect(head + plain))  # type: ignore[misc]  # slots are filled once there is encryption
         except Refused:

@@ -20,6 +20,10 @@ class Vp8(NamedTuple):
     tl0_at: int
 
 
+NO_VP8: Final = -2
+"""Instead of a PictureID, where no descriptor was read; -1 is a descriptor without one."""
+
+
 def vp8(data: bytes, start: int, end: int) -> Vp8 | None:
     """The payload descriptor at `start`; None where it is cut off."""
     if start >= end:

@@ -13,6 +13,11 @@
 
 enum { NAME = 32, HEADER = 12, NUMBERS = 1024, LEVELS = 64 };
 
+#define ROOM(of, field) ((int)(sizeof ((struct of *)0)->field / sizeof ((struct of *)0)->field[0]))
+_Static_assert(ROOM(path, name) == NAME && ROOM(viewer, name) == NAME, "compiled.h");
+_Static_assert(ROOM(sender, number) == NUMBERS && ROOM(sender, number_at) == NUMBERS, "compiled.h");
+_Static_assert(ROOM(sender, level) == LEVELS && ROOM(sender, level_at) == LEVELS, "compiled.h");
+
 static uint32_t two(const uint8_t *at) { return at[0] << 8 | at[1]; }
 static uint32_t four(const uint8_t *at) { return two(at) << 16 | two(at + 2); }
 

@@ -16,6 +16,8 @@ from video.plane.rtp import OVERHEAD_BYTES, UNKNOWN, Shape
 PATHS: Final = 1 << (4 * PEERS_MAX * PATHS_MAX).bit_length() - 1
 """Places of the table, at least twice as many as there can be paths."""
 
+PICK_AT_MAX: Final = 255
+
 
 class Taker:
     """`struct inbox` of a socket."""
@@ -121,7 +123,7 @@ def serve(stream: Any, fan: Fan | None) -> None:
 
 def looks(stream: Any, shape: Shape) -> bool:
     """Tell take.c how the stream's packets look; False where that is too much for it."""
-    if shape is UNKNOWN or len(shape.places) > len(stream.pick):
+    if shape is UNKNOWN or len(shape.places) > len(stream.pick) or max(shape.places) > PICK_AT_MAX:
         return False
     stream.pt, stream.start, stream.number_at, stream.level_at = shape.pt, shape.start, shape.number, shape.level
     stream.picks = len(shape.places)
