@@ -95,6 +95,22 @@ def goes_on(hub: Hub) -> bool:
     return exact and moving and said["hub_video_join_seconds_count"] >= 2
 
 
+SHOWN = "[...document.querySelectorAll('.tile:not(.empty):not(.off) video')].map(v => v.getVideoPlaybackQuality().totalVideoFrames)"
+
+
+async def moving(page: Page) -> None:
+    """Both pictures go on from here: a tile may keep the last one of what is gone."""
+    async with asyncio.timeout(WAIT_S):
+        before: list[int] = []
+        while True:
+            now: list[int] = await page.evaluate(SHOWN)
+            if len(now) != len(before) or any(after < first for first, after in zip(before, now, strict=True)):
+                before = now  # a tile has come, or has begun anew
+            elif len(now) >= 2 and all(after > first + 5 for first, after in zip(before, now, strict=True)):
+                return
+            await asyncio.sleep(0.1)
+
+
 async def said(page: Page) -> None:
     """What was written is away. Where the line broke meanwhile the page keeps the text: then, as somebody would, once more."""
     async with asyncio.timeout(WAIT_S):
@@ -137,6 +153,7 @@ async def test_ten_minutes_after_the_booking_a_patient_and_a_doctor_meet_and_a_k
                     await until(page, "meeting.line.ready === true")
                     await section(page, "meet")
                     await until(page, f"{SEEN} >= 2")
+                    await moving(page)
             await asyncio.to_thread(hub.wait, lambda: goes_on(hub), 60)
             await pat.reload()
             await pat.click("#connect")
