@@ -17,6 +17,8 @@ _COUNTS = {
     "outbox": "outputs not yet published",
     "lookups_untried": "people waiting for the register",
     "mailboxes_unasked": "people waiting for the mailbox operators",
+    "documents_waiting": "documents waiting for an answer",
+    "bookings_waiting": "bookings waiting for an answer",
     "dead_letters_open": "dead letters",
     "sends_under_way": "deliveries and texts due or under way",
     "sends_untold": "answers not yet told",

@@ -80,7 +80,20 @@ SEND = (
     "INSERT INTO sends (send, person, about, channel, kind, requested_at, changed_at, state, slot, due_at, why, answers)"
     " VALUES ($1, $1, 'd', 1, 'brev', $2, $2, "
 )
+DOCUMENT = (
+    "INSERT INTO documents (doc, document_id, person, unit, digest, sent, count_from, deadline, due_at, size, kind, source, e_brev, code,"
+    " attachments, files, open, rule, app, mailbox, print) VALUES ($1, 'd', $1, '', $1, $2, $2, $2::timestamptz + interval '48 h',"
+    " $2::timestamptz + interval '20 s', 0, 0, 0, true, 0, 0, 0, true, "
+)
+BOOKING = (
+    "INSERT INTO bookings (booking, booking_id, person, unit, digest, version, status, start, minutes, time_type, resource, video, blocked,"
+    " due_at, hidden, shown_app) VALUES ($1, 'b', $1, '', $1, 1, 0, $2, 30, '', '', 0, false, $2::timestamptz + interval '20 s', "
+)
 WORK = {
+    "a letter that waits for the mailbox operators": DOCUMENT + "'R9', 0, 0, 0)",
+    "a letter that left the print queue and waits": DOCUMENT + "'R9', 0, 3, 4)",
+    "an unread letter that waits for the register at its deadline": DOCUMENT + "'P8', 1, 0, 0)",
+    "a booking that waits for the register": BOOKING + "false, false)",
     "a delivery in flight": SEND + "4, 'delivery-0', NULL, NULL, 0)",
     "a delivery being made": SEND + "1, NULL, $2::timestamptz + interval '30 s', NULL, 0)",
     "a delivery that is due": SEND + "7, NULL, $2, 'register', 0)",
@@ -104,9 +117,32 @@ async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: 
         await session.execute(statement, *([uuid4(), NOW] if "$1" in statement else []))
         assert not await _idle(quiet)
     finally:
-        await session.execute("TRUNCATE outbox, lookups, rooms, sends")
+        await session.execute("TRUNCATE outbox, lookups, rooms, sends, documents, bookings")
         await session.close()
     assert await _idle(quiet)
+
+
+DECIDED = {
+    "a letter in the app, shortly before its deadline": DOCUMENT + "'R9', 1, 0, 0)",
+    "a letter asked of a mailbox": DOCUMENT + "'R9', 0, 1, 0)",
+    "a letter of unknown outcome": DOCUMENT + "'R9', 0, 4, 0)",
+    "a letter in the print queue": DOCUMENT + "'R10', 2, 0, 1)",
+    "a booking that is shown": BOOKING + "false, true)",
+    "a hidden booking": BOOKING + "true, false)",
+}
+
+
+@pytest.mark.parametrize("statement", DECIDED.values(), ids=DECIDED)
+async def test_what_is_decided_and_due_soon_is_idle(quiet: Quiet, kafka: str, postgres: str, statement: str) -> None:
+    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
+    session = await asyncpg.connect(postgres)
+    try:
+        await session.execute(statement, uuid4(), NOW)
+        assert await _idle(quiet)
+        assert not await _idle(quiet, NOW + timedelta(seconds=20))
+    finally:
+        await session.execute("TRUNCATE documents, bookings")
+        await session.close()
 
 
 async def test_what_no_channel_is_there_for_waits_and_that_is_idle(quiet: Quiet, kafka: str, postgres: str) -> None:
