@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 from tests.connectors.sandbox_support import CHROMIUM_ARGUMENTS, chromium
 from tests.video.bridge_support import NOWHERE, PAT, PER, TextedGuests, Turn, World, world
@@ -140,6 +140,46 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
         await lisa.click("#details-body button")
         for page in (lisa, pat, gun):
             await section(page, "over")
+    assert faults == []
+
+
+@pytest.mark.slow
+async def test_no_click_is_lost_and_the_list_renews_itself_around_whoever_uses_it() -> None:
+    faults: list[str] = []
+    rows = "document.querySelectorAll('#list tbody tr').length"
+    renew = "document.dispatchEvent(new Event('visibilitychange'))"
+    async with clinic() as (w, browser):
+        w.room("room-1", PAT)
+        lisa = await visitor(browser, DESKTOP, faults)
+
+        async def late(route: Route) -> None:
+            await asyncio.sleep(2)
+            await route.continue_()
+
+        await lisa.route("**/static/day.js", late)
+        await log_in(lisa, w)
+        await lisa.click("button.invite")  # Playwright clicks what is enabled, as a person does
+        await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
+        w.room("room-2", PER, starts=60)
+        await lisa.evaluate(renew)
+        await asyncio.sleep(0.5)
+        assert await lisa.evaluate(f"{rows} === 1 && document.querySelector('#invite').open"), "not under an open dialog"
+        await lisa.click("#invite-close")
+        await lisa.focus("button.who")
+        await lisa.evaluate(renew)
+        await until(lisa, f"{rows} === 2")
+        assert await lisa.evaluate("document.activeElement.matches('#list button.who[data-room=room-1]:enabled')")
+        await lisa.keyboard.press("Enter")
+        await until(lisa, "document.querySelector('#who').open")
+        await lisa.keyboard.press("Escape")
+
+        await lisa.route(f"{w.url}/", lambda route: route.abort())
+        await lisa.evaluate(renew)
+        await until(lisa, "document.querySelector('#stale').textContent !== ''")
+        await lisa.unroute(f"{w.url}/")
+        await lisa.context.clear_cookies()
+        await lisa.evaluate(renew)
+        await lisa.wait_for_selector("#username")
     assert faults == []
 
 

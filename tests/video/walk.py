@@ -152,7 +152,6 @@ async def _staffs_day(w: World, lisa: Page, look: Look) -> str:
     await lisa.fill("#password", "sandbox")
     await lisa.click("button[type=submit]")
     await lisa.wait_for_selector("table")
-    await lisa.focus("#unit")  # a page that is being used does not renew itself
     await look("day", lisa)
     await lisa.click("summary")
     await lisa.focus("#subject")

@@ -11,6 +11,8 @@ from video.today import Listed
 
 KINDS: Final = {"single": "Videomöte", "group": "Videomöte, grupp", "chat": "Videomöte i chatt", "conference": "Videokonferens"}
 MARGIN: Final = timedelta(minutes=30)
+WAITS: Final = " disabled data-waits"
+"""Of a button that means nothing before the page's script has come: a click would be lost. `words.js` `awake` enables it."""
 
 
 def gate(room_id: str) -> str:
@@ -147,7 +149,7 @@ def guest_door(code: str, *, e_id: bool) -> str:
 <p><label for="one-time">Engångskod</label><input id="one-time" class="code" name="one-time"
  aria-describedby="code-note fault" required inputmode="numeric" pattern="[0-9]{{6}}"
  maxlength="6" autocomplete="one-time-code"></p><p id="fault" class="error" role="alert"></p>
-<button type="submit">Logga in med kod</button></form></section>"""
+<button type="submit"{WAITS}>Logga in med kod</button></form></section>"""
     return page(
         "Mötesportalen", "<h1>Mötesportalen</h1><p>Du är inbjuden till ett videomöte. Välj hur du vill logga in.</p>" + form,
         script="guest.js", data={"code": code},
@@ -156,11 +158,11 @@ def guest_door(code: str, *, e_id: bool) -> str:
 
 def code_door() -> str:
     """/m: somebody has the meeting code and no link."""
-    return page("Mötesportalen", """<h1>Mötesportalen</h1><form id="meeting-form" class="card" method="post">
+    return page("Mötesportalen", f"""<h1>Mötesportalen</h1><form id="meeting-form" class="card" method="post">
 <p id="code-note">Skriv in möteskoden. Den står i din inbjudan.</p>
 <p><label for="code">Möteskod</label><input id="code" class="code" name="code" aria-describedby="code-note" required maxlength="20"
  autocapitalize="characters" autocomplete="off" spellcheck="false"></p>
-<button type="submit">Fortsätt</button></form>""", script="guest.js")  # fmt: skip
+<button type="submit"{WAITS}>Fortsätt</button></form>""", script="guest.js")  # fmt: skip
 
 
 BY_TEXT: Final = """<form id="sms" method="post"><label for="sms-number">Mobilnummer</label><div class="row">
@@ -189,7 +191,7 @@ def days(
     body = f"""<h1>Dagens möten</h1><p class="note">{day(now)}</p>
 <form method="get" action="/"><label for="unit">Vårdenhet</label><div class="row"><select id="unit" name="unit">{options}</select>
 <button type="submit" class="quiet">Visa</button></div></form>
-{table}
+<p id="stale" class="error" role="status"></p><div id="list">{table}</div>
 <details><summary>Ny videokonferens</summary><form id="conference" method="post">
 <p><label for="subject">Ämne</label><input id="subject" required maxlength="100" aria-describedby="subject-note">
 <span id="subject-note" class="note">Ämnesraden ska inte innehålla några personuppgifter.</span></p>
@@ -197,7 +199,7 @@ def days(
 <p><label for="time">Tid</label><input id="time" type="time" required value="{when(start)[11:]}"></p>
 <p><label for="minutes">Längd</label><select id="minutes"><option value="15">15 min</option><option value="30" selected>30 min</option>
 <option value="45">45 min</option><option value="60">60 min</option><option value="90">90 min</option></select></p></div>
-<p id="conference-fault" class="error" role="alert"></p><button type="submit">Skapa</button></form></details>
+<p id="conference-fault" class="error" role="alert"></p><button type="submit"{WAITS}>Skapa</button></form></details>
 <dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
 <p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="9" readonly></textarea></p>
 <div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
@@ -242,8 +244,8 @@ def _row(meeting: Listed, now: datetime) -> str:
         f'<a class="button" href="/meet/{escape(room.room_id)}">{"Anslut" if meeting.is_open else "Starta video"}</a>' if startable else ""
     )
     live = room.state not in ("void", "closed")
-    invite = f'<button type="button" class="quiet invite" data-room="{escape(room.room_id)}">Bjud in</button>' if live else ""
-    who = f'<button type="button" class="quiet who" data-room="{escape(room.room_id)}">Deltagare</button>'
+    invite = f'<button type="button" class="quiet invite"{WAITS} data-room="{escape(room.room_id)}">Bjud in</button>' if live else ""
+    who = f'<button type="button" class="quiet who"{WAITS} data-room="{escape(room.room_id)}">Deltagare</button>'
     acts = f'<div class="row">{link}{invite}{who}</div>'
     cells = (f"{clock(start)}–{clock(end)}", KINDS[room.kind], escape(room.resource), escape(says), acts)
     row = "".join(f'<td role="cell">{cell}</td>' for cell in cells)

@@ -1,5 +1,5 @@
 // Dagens möten: invitations that are copied, one-time codes, who took part, a new videokonferens. The list renews itself.
-import { $, clock, element, post, postPatiently } from "./words.js";
+import { $, awake, clock, element, post, postPatiently } from "./words.js";
 
 const RENEW_MS = 15_000;
 const SMS_FAULTS = {
@@ -9,14 +9,16 @@ const SMS_FAULTS = {
 };
 let invited = null;
 
-for (const button of document.querySelectorAll("button.invite")) button.addEventListener("click", () => invite(button.dataset.room));
-for (const button of document.querySelectorAll("button.who")) button.addEventListener("click", () => who(button.dataset.room));
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("#list button");
+  if (button) (button.classList.contains("invite") ? invite : who)(button.dataset.room);
+});
 
 async function invite(room) {
   invited = room;
   $("invite-text").value = $("invite-says").textContent = "";
   $("sms")?.reset();
-  if (!$("invite").open) $("invite").showModal();  // at once: an open dialog keeps the list from renewing itself under the answer
+  if (!$("invite").open) $("invite").showModal();  // at once: a second click would ask for it twice
   const { ok, body } = await post(`/api/rooms/${room}/invite`, {});
   $("invite-says").textContent = ok ? "" : "Det går inte att bjuda in till mötet.";
   $("invite-text").value = ok ? body.text : "";
@@ -101,7 +103,18 @@ $("conference").addEventListener("submit", async (event) => {
   else $("conference-fault").textContent = "Videokonferensen gick inte att skapa. Kontrollera datum och tid.";
 });
 
-setInterval(() => {
-  const busy = document.querySelector("dialog[open], details[open]") || document.activeElement?.closest("form");
-  if (!busy && document.visibilityState === "visible") location.reload();
-}, RENEW_MS);
+/** Only the list is replaced, and not under an open dialog; a login that is over is the whole page's matter. */
+async function renew() {
+  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  const list = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#list");
+  if (answer?.type === "opaqueredirect" || answer?.status === 403) return location.reload();
+  $("stale").textContent = list ? "" : "Listan kan inte uppdateras just nu.";
+  if (!list || document.querySelector("dialog[open]")) return;
+  const had = document.activeElement.closest("#list a, #list button")?.outerHTML;
+  $("list").replaceWith(list);
+  awake();
+  [...list.querySelectorAll("a, button")].find((each) => each.outerHTML === had)?.focus();
+}
+setInterval(() => { if (document.visibilityState === "visible") renew(); }, RENEW_MS);
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") renew(); });
+awake();

@@ -1,5 +1,5 @@
 // Mötesportalen: the meeting code, then name and one-time code.
-import { $, REASONS, postPatiently } from "./words.js";
+import { $, REASONS, awake, postPatiently } from "./words.js";
 
 $("meeting-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -17,3 +17,4 @@ $("code-form")?.addEventListener("submit", async (event) => {
     $("one-time").focus();
   }
 });
+awake();

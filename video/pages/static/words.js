@@ -35,6 +35,9 @@ const dayOf = (text) => new Intl.DateTimeFormat("sv-SE", { weekday: "long", day:
 /** `kl. 09:30`, with the day where it is another one than today. */
 export const when = (text, now) => `${dayOf(text) === dayOf(now) ? "" : `${dayOf(text)} `}kl. ${clock(text)}`;
 
+/** Buttons that had nobody to hear a click before the script was here. */
+export const awake = () => { for (const button of document.querySelectorAll("[data-waits]")) button.disabled = false; };
+
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
