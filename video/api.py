@@ -151,11 +151,12 @@ class RoomsDoor:
             )  # fmt: skip
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
-        self._desk.hear_room(room)
-        if isinstance(asked, NewChat):
             self._keeping.reader(room, self.pid_of(room, patient), patient.key)
+            await self._keeping.kept()  # P10: no such room without the ledger's knowing whose it is
+        self._desk.hear_room(room)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
+        await self._keeping.kept()
         return as_json({**views.as_data(listed(self._desk.meetings[ident])), "url": f"{self._site.url}/meet/{ident}"}, 201)
 
     async def shown(self, request: web.Request) -> web.Response:
@@ -292,6 +293,7 @@ class RoomsDoor:
         await self._keeping.recalled(meeting.room.room_id)
         try:
             self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
+            await self._keeping.kept()
         except Refused as refused:
             fail("wrong-state", refused.reason)
         self._log("video.chat_written", meeting.room, staff, self._now())

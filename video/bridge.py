@@ -75,7 +75,7 @@ class Bridge:
         self._ports = ports
         self.plane = ports.make_plane(lambda told: self.desk.told(told))
         self.desk = Desk(
-            self.plane, ports.now, self._session, ports.meter, lambda room, line: self.keeping.line(room, line),
+            self.plane, ports.now, self._session, ports.meter, lambda room, line, show: self.keeping.line(room, line, show),
             came=lambda room, person: self.keeping.came(room, person),
         )  # fmt: skip
         self.keeping = Keeping(self.desk, ports.texts, ports.secret, ports.meter, self._readers)
@@ -95,7 +95,9 @@ class Bridge:
             self.desk, site, self.tokens, codes, login, ports.policy, ports.secret, ports.now, ports.publish,
             self.passing.gather, self.keeping, ports.blur, has_texts=ports.guests is not None,
         )  # fmt: skip
-        self.socket = SocketDoor(self.desk, self.plane, self.tokens, site.origins, self._access, ports.turn_urls, ports.turn_secret)
+        self.socket = SocketDoor(
+            self.desk, self.plane, self.tokens, site.origins, self._access, self.keeping.kept, ports.turn_urls, ports.turn_secret
+        )  # fmt: skip
         doors = [hardened(site, ports.issuer, ports.ready), self.passing.middleware]
         self.app = web.Application(middlewares=doors, client_max_size=BODY_BYTES_MAX)
         self.rooms.add_to(self.app)

@@ -1,10 +1,10 @@
 """What is written in meetings outlives the process: chat (V14) and the subjects of conferences (V11), sealed, in the ledger.
 
 Patient data: no topic, log, key or address has any of it, and the ledger has boxes that open with this part's key only, each for its
-room and number. A line is shown first and kept as soon as may be: a ledger that is away stops no meeting. What waits is
-bounded, and is lost only with the process itself. With a line of staff's goes which patients missed it (N1, `unread.py`). Before anybody
-comes to a room, or reads its chat, what is kept of it is read back; where that takes too long, new lines get numbers beyond any earlier
-one's, and the old ones come when the ledger does.
+room and number. A line is kept first and shown then, some milliseconds later; where that takes too long it is shown all the same: a ledger
+that is away stops no meeting. What waits is bounded, and is lost only with the process itself. With a line of staff's goes which patients
+missed it (N1, `unread.py`). Before anybody comes to a room, or reads its chat, what is kept of it is read back; where that takes too long,
+new lines get numbers beyond any earlier one's, and the old ones come when the ledger does.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ WAITING_MAX: Final = 10_000
 BATCH_MAX: Final = 200
 RETRY_S: Final = 1.0
 RECALL_S_MAX: Final = 1.0
+KEPT_S_MAX: Final = 0.5
+"""So long what was written waits for the ledger before it is shown, or answered for."""
 _log = structlog.get_logger()
 
 
@@ -97,17 +99,21 @@ class Keeping:
         self._waiting: deque[Item] = deque()
         self._news, self._written = asyncio.Event(), asyncio.Event()
         self._written.set()
+        self._is_away = False
+        self._put_count = self._kept_count = 0
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._recalled: set[str] = set()
         self._recalling: dict[str, asyncio.Task[None]] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------------------
 
-    def line(self, room: Room, line: Line) -> None:
+    def line(self, room: Room, line: Line, show: Callable[[], None]) -> None:
         content = {"pid": line.pid, "role": line.role, "name": line.name, "text": line.text, "at": line.at.isoformat()}
         self._put(Kept(room.room_id, line.number, line.at, self._boxes.close(room.room_id, line.number, content)))
 
         if line.role == "staff" and room.kind != "conference":  # N1: at a conference there are no patients
             self._put(Missed(room.room_id, line.number, line.at, self._desk.watching(room.room_id)))
+        self.kept().add_done_callback(lambda _: show())
 
     def reader(self, room: Room, pid: str, person: str) -> None:
         """Whom a chat room is for: no topic says so, and the ledger not else."""
@@ -127,11 +133,22 @@ class Keeping:
         self.subjects[room.room_id] = text
         self._put(Kept(room.room_id, SUBJECT, room.closes_at, self._boxes.close(room.room_id, SUBJECT, {"text": text})))
 
+    def kept(self) -> asyncio.Future[None]:
+        """Done when all that was written until now is kept, or the ledger takes too long, or is known to be away."""
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._is_away or self._kept_count == self._put_count:
+            kept.set_result(None)
+        else:
+            self._waiters.append((self._put_count, kept))
+            asyncio.get_running_loop().call_later(KEPT_S_MAX, _done, kept)
+        return kept
+
     def _put(self, text: Item) -> None:
         if len(self._waiting) >= WAITING_MAX:
             _log.error("video_text_not_kept", waiting=WAITING_MAX)
             return
         self._waiting.append(text)
+        self._put_count += 1
         if self._written.is_set():
             self._written.clear()
             self._meter.gauge("video_texts_waiting", self._texts_waiting())
@@ -147,14 +164,24 @@ class Keeping:
             except (OSError, TimeoutError) as error:
                 _log.warning("video_waits_for_ledger", error=type(error).__name__, waiting=len(self._waiting))
                 self._meter.gauge("video_texts_waiting", self._texts_waiting())
+                self._is_away = True
+                self._answer(self._put_count)
                 await asyncio.sleep(RETRY_S)
                 continue
             for _ in batch:
                 self._waiting.popleft()
+            self._is_away = False
+            self._kept_count += len(batch)
+            self._answer(self._kept_count)
             if not self._waiting:
                 self._news.clear()
                 self._written.set()
             self._meter.gauge("video_texts_waiting", self._texts_waiting())
+
+    def _answer(self, count: int) -> None:
+        """Whoever waits for what was written up to here."""
+        while self._waiters and self._waiters[0][0] <= count:
+            _done(self._waiters.popleft()[1])
 
     def _batch(self) -> list[Item]:
         """What is written now. A line goes with what is noted of it."""
@@ -228,3 +255,8 @@ class Keeping:
                 at = datetime.fromisoformat(content["at"])
                 lines.append(Line(number, content["pid"], content["role"], content["name"], content["text"], at))  # type: ignore[arg-type]
         return lines
+
+
+def _done(kept: asyncio.Future[None]) -> None:
+    if not kept.done():
+        kept.set_result(None)

@@ -1,7 +1,7 @@
 """Chat and subjects outlive the process, sealed, and a ledger that is away stops no meeting (V11, V14)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +17,7 @@ from video.records import SESSIONS, session_of
 from video.rooms.model import Chat, Line, Room
 from video.signalling.desk import Desk
 from video.signalling.tokens import Pass
-from video.texts import WAITING_MAX, Boxes, Keeping, Kept
+from video.texts import KEPT_S_MAX, WAITING_MAX, Boxes, Item, Keeping, Kept
 
 ROOM = "2b0c1c52-6a0b-4a53-9d55-0c9d5f6a7a01"
 WAIT_S = 10.0
@@ -192,6 +192,75 @@ async def test_a_ledger_that_is_away_stops_no_chat_and_gets_it_when_it_is_back()
         assert [text for _, text in lines((await w.api("GET", f"/api/rooms/{ROOM}/chat", "lisa"))[1])] == ["Före", "Under"]
 
 
+class SlowTexts(KeptTexts):
+    """A ledger that takes as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    async def put(self, items: Sequence[Item]) -> None:
+        await self.may.wait()
+        await super().put(items)
+
+
+async def test_a_line_is_shown_and_answered_for_when_it_is_kept_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("video.texts.KEPT_S_MAX", 60.0)
+    texts = SlowTexts()
+    async with world(texts=texts) as w:
+        room = w.room(ROOM)
+        lisa, gun = await staff(w, room), await w.line("gun", "staff", room)
+        await gun.say("hello")
+        writing = asyncio.create_task(lisa.say("chat", text="Hej"))
+        late = asyncio.create_task(w.api("POST", f"/api/rooms/{ROOM}/chat", "lisa", {"text": "Hej hej"}))
+        await until(lambda: w.bridge.desk.meetings[ROOM].lines == 2)
+        await gun.say("hand", up=True)  # whatever was on its way has come
+        assert not writing.done() and not late.done() and not any(said["type"] == "chat" for said in gun.heard) and not texts.boxes
+        texts.may.set()
+        assert (await writing)["type"] == "ok" and (await late)[0] == 201 and len(texts.boxes) == 2
+        assert [(await gun.hears("chat"))["text"] for _ in range(2)] == ["Hej", "Hej hej"]
+
+
+async def test_whoever_writes_and_is_gone_at_once_is_read_by_the_others() -> None:
+    texts = SlowTexts()
+    async with world(texts=texts) as w:
+        room = w.room(ROOM)
+        lisa, gun = await staff(w, room), await w.line("gun", "staff", room)
+        await gun.say("hello")
+        await lisa.ws.send_json({"v": 1, "id": 99, "type": "chat", "text": "Hej"})
+        await until(lambda: w.bridge.desk.meetings[ROOM].lines == 1)
+        await lisa.ws.close()
+        texts.may.set()
+        assert (await gun.hears("chat"))["text"] == "Hej"
+
+
+async def test_a_slow_ledger_holds_up_a_line_for_half_a_second_and_one_that_is_known_to_be_away_not_at_all() -> None:
+    texts = SlowTexts()
+    async with world(texts=texts) as w:
+        lisa = await staff(w, w.room(ROOM))
+        begun = asyncio.get_running_loop().time()
+        assert (await lisa.say("chat", text="Hej"))["type"] == "ok" and not texts.boxes
+        assert asyncio.get_running_loop().time() - begun >= KEPT_S_MAX
+        texts.away = True
+        texts.may.set()
+        await until(lambda: w.bridge.keeping._is_away)
+        for _ in range(5):
+            assert w.bridge.keeping.kept().done()
+
+
+async def test_a_chat_room_is_on_no_topic_before_the_ledger_knows_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P10: who becomes protected is found by that."""
+    monkeypatch.setattr("video.texts.KEPT_S_MAX", 60.0)
+    texts = SlowTexts()
+    async with world(texts=texts) as w:
+        body = {"kind": "chat", "unit": UNIT, "patient": PAT, "notify": False}
+        making = asyncio.create_task(w.api("POST", "/api/rooms", "lisa", body))
+        await until(lambda: bool(w.bridge.keeping._waiting))
+        assert not w.bridge.desk.meetings and not w.records
+        texts.may.set()
+        assert (await making)[0] == 201 and len(w.records) == 2
+
+
 async def test_staff_whom_an_earlier_run_let_in_write_afterwards_under_their_name() -> None:
     async with world() as w:
         lisa = await staff(w, w.room(ROOM))
@@ -228,10 +297,11 @@ def test_however_bridge_and_ledger_come_and_go_no_line_is_lost_and_none_is_taken
         made.enter(Pass("lisa", "staff", ROOM, name="Lisa"), Page(), title="", resume=False, last_chat=0)
         return made
 
-    def keep(_room: Room, line: Line) -> None:
+    def keep(_room: Room, line: Line, show: Callable[[], None]) -> None:
         assert line.number not in kept
         kept[line.number] = line
         heard.append(line.number)
+        show()
 
     desk = begin()
     for step in story:

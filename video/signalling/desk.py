@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -69,7 +70,7 @@ class Desk:
         now: Callable[[], datetime],
         publish: Callable[[Session], None],
         meter: Meter,
-        keep: Callable[[Room, Line], None] = lambda _room, _line: None,
+        keep: Callable[[Room, Line, Callable[[], None]], None] = lambda _room, _line, show: show(),
         clock: Callable[[], float] = time.monotonic,
         came: Callable[[Room, Person], None] = lambda _room, _person: None,
     ) -> None:
@@ -280,9 +281,7 @@ class Desk:
                 case Asked(pid):
                     self._tell(pid, "asked", {})
                 case Wrote(line):
-                    self._keep(meeting.room, line)
-                    for person in meeting.inside():
-                        self._tell(person.pid, "chat", view.line(line))
+                    self._keep(meeting.room, line, partial(self._tell_room, room_id, "chat", view.line(line)))
         self._show(room_id)
 
     def _media_up(self, room_id: str, person: Person, *, keep: bool) -> None:

@@ -7,7 +7,7 @@ The token is taken (once) before the upgrade; a line that is refused is told why
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -106,10 +106,12 @@ class SocketDoor:
         tokens: JoinTokens,
         origins: frozenset[str],
         access: Access,
+        kept: Callable[[], Awaitable[None]],
         turn_urls: tuple[str, ...] = (),
         turn_secret: str = "",
     ) -> None:
         self._desk, self._plane, self._tokens, self._origins, self._access = desk, plane, tokens, origins, access
+        self._kept = kept
         self._turn = (turn_urls, turn_secret)
         self._lines: set[WebLine] = set()
 
@@ -218,6 +220,7 @@ class SocketDoor:
                 desk.command(Hand(pid, said.up))
             case m.ChatMessage():
                 desk.command(Chat(pid, said.text))
+                await self._kept()
             case m.TitleMessage():
                 desk.command(Entitle(pid, said.text))
             case m.Other():
