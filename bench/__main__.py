@@ -38,6 +38,7 @@ class Sizes:
     residents: int = 20_000
     batches: int = 40
     letters: int = 50
+    starts: int = 3
     due: int = 200_000
     spread_s: float = 60.0
     latency_s: float = 20.0
@@ -52,7 +53,7 @@ class Sizes:
 
 
 SHORT: Final = Sizes(
-    documents=2_000, rounds=1, residents=2_000, batches=5, letters=5, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000,
+    documents=2_000, rounds=1, residents=2_000, batches=5, letters=5, starts=1, due=2_000, spread_s=2.0, latency_s=2.0, old=2_000,
     taken=2_000, delivered=60, worker_counts=(1,), video_s=1.0, video_pps=(5_000,), visits=2, janus=False,
 )  # fmt: skip
 
@@ -63,7 +64,7 @@ async def run(parts: tuple[str, ...], sizes: Sizes, sides: tuple[str, ...]) -> R
     alone: dict[str, Work] = {
         "rules": lambda: _at_once(rules.run, report, sizes.batches),
         "rendering": lambda: _at_once(rendering.run, report, sizes.letters),
-        "startup": lambda: _at_once(startup.run, report),
+        "startup": lambda: _at_once(startup.run, report, sizes.starts),
         "video": lambda: video.run(report, sizes.video_s, sizes.video_pps, sizes.visits, beside=sizes.janus),
     }
     for name in (name for name in alone if name in parts):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_short_run_measures_every_side_and_reports_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--short", "--out", str(tmp_path)],
