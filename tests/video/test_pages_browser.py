@@ -86,12 +86,6 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
 
         lisa = await visitor(browser, DESKTOP, faults)
         await log_in(lisa, w)
-        await lisa.click("button.invite")
-        await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
-        await lisa.click("#one-time-code")
-        await until(lisa, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
-        code = (await lisa.inner_text("#invite-says")).split(": ")[1][:6]
-        await lisa.click("#invite-close")
         await lisa.click("text=Starta video")
         await lisa.fill("#title", "Läkare")
         await lisa.click("#connect")
@@ -99,6 +93,16 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
             await section(page, "meet")
             await until(page, f"{SEEN} >= 2")
         assert "Läkare" in await pat.inner_text("#tiles")
+
+        await lisa.click("#show-people")
+        await lisa.click("#bring")
+        await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
+        await lisa.click("#one-time-code")
+        await until(lisa, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
+        code = (await lisa.inner_text("#invite-says")).split(": ")[1][:6]
+        await lisa.keyboard.press("Escape")
+        assert await lisa.evaluate("!document.querySelector('#invite').open && !document.querySelector('#side').hidden"), "one at a time"
+        assert await pat.evaluate("document.querySelector('#bring, #invite') === null"), "patients invite nobody"
 
         gun = await visitor(browser, PHONE, faults)
         await gun.goto(f"{w.url}/m/{w.code(room)}")
@@ -131,9 +135,15 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
             await until(pat, f"meeting.media.camera.getParameters().encodings.every(e => e.active === {str(not paused).lower()})")
             await until(lisa, f"document.querySelector('.tile.off') {'!=' if paused else '=='} null")
 
-        await pat.evaluate("meeting.line.ws.close()")
+        await pat.click("#show-chat")
+        await pat.fill("#chat-text", "Hallå?")
+        await pat.evaluate("meeting.line.ws.close(), document.querySelector('#chat-form').requestSubmit()")
         await until(pat, "meeting.line.ready === false")
         await until(pat, "meeting.line.ready === true")
+        assert "skickades inte" in await pat.inner_text("#chat-fault"), "it is told until it is sent"
+        await pat.press("#chat-text", "Enter")
+        await until(lisa, "document.querySelector('#lines').textContent.includes('Hallå?')")
+        await until(pat, "document.querySelector('#chat-text').value + document.querySelector('#chat-fault').textContent === ''")
         assert w.said("left") == [], "a line that broke came back by itself, to the same seat"
         await until(pat, f"{SEEN} >= 2")
         await lisa.click("#end")

@@ -136,7 +136,7 @@ class PagesDoor:
         if isinstance(who, str):
             return as_page(views.refused("Videomöte", who), 403)
         staff = who.name if who.role == "staff" else ""
-        return as_page(views.meeting(room_id, who.role, name=who.name, blur=self._blur is not None, staff=staff))
+        return as_page(views.meeting(room_id, who.role, name=who.name, blur=self._blur is not None, staff=staff, has_texts=self._has_texts))
 
     async def ticket(self, request: web.Request) -> web.Response:
         """A patient's link, followed: its ticket, used once, becomes a cookie for this room, so that a reload works."""

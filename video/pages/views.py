@@ -36,7 +36,7 @@ def refused(title: str, text: str, *, staff: str = "") -> str:
     return page(title, f'<h1>{escape(title)}</h1><div class="card"><p>{escape(text)}</p>{back}</div>', staff=staff)
 
 
-def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") -> str:
+def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "", has_texts: bool = False) -> str:
     """The meeting itself: device check, waiting, lobby and meeting are one page, so that nothing is loaded between them."""
     title_field = (
         '<p><label for="title">Din titel eller roll (frivilligt)</label>'
@@ -87,18 +87,20 @@ def meeting(room_id: str, role: str, *, name: str, blur: bool, staff: str = "") 
     <button type="button" class="quiet" id="asked-no">Inte nu</button></div></div>
   <div class="stage"><div id="tiles" data-layout="gallery" aria-label="Deltagarnas bilder" role="list"></div>
   <aside id="side" hidden aria-label="Sidopanel"><button type="button" class="quiet" id="side-close">Stäng</button>
-    <div id="panel-people" hidden><h2 tabindex="-1">Deltagare</h2><div id="lobby"></div><ul id="people"></ul><div id="gone"></div></div>
+    <div id="panel-people" hidden><h2 tabindex="-1">Deltagare</h2><div id="lobby"></div><ul id="people"></ul><div id="gone"></div>
+    {'<p><button type="button" class="quiet" id="bring">Bjud in</button></p>' if role == "staff" else ""}</div>
     <div id="panel-chat" hidden><h2 tabindex="-1">Chatt</h2>
       <ol id="lines" aria-live="polite" aria-relevant="additions"></ol>
       <form id="chat-form" method="post"><label for="chat-text">Skriv ett meddelande</label>
-      <textarea id="chat-text" rows="2" maxlength="2000" required></textarea><button type="submit">Skicka</button></form></div>
+      <textarea id="chat-text" rows="2" maxlength="2000" required></textarea>
+      <p id="chat-fault" class="error" role="alert"></p><button type="submit">Skicka</button></form></div>
     <div id="panel-settings" hidden><h2 tabindex="-1">Inställningar</h2><div id="settings-place"></div></div>
   </aside></div>
   <div id="bar" role="toolbar" aria-label="Mötets funktioner">{_bar(role)}</div>
   <div id="sounds" hidden></div>
 </section>
 <dialog id="details" aria-labelledby="details-title"><h2 id="details-title"></h2><div id="details-body"></div>
-<button type="button" id="details-close" class="quiet">Stäng</button></dialog>{sprite()}
+<button type="button" id="details-close" class="quiet">Stäng</button></dialog>{_invite(has_texts) if role == "staff" else ""}{sprite()}
 """, script="meeting.js", data={"room": room_id, "role": role, "name": name}, staff=staff, wide=True)  # fmt: skip
 
 
@@ -173,6 +175,15 @@ BY_TEXT: Final = """<form id="sms" method="post"><label for="sms-number">Mobilnu
 """Part of the invitation's dialog, where an SMS provider is set (V9, N3)."""
 
 
+def _invite(has_texts: bool) -> str:
+    """The dialog of `invite.js`."""
+    return f"""<dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
+<p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="9" readonly></textarea></p>
+<div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
+<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>{BY_TEXT if has_texts else ""}
+<p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>"""
+
+
 def days(
     staff: str, units: Sequence[tuple[str, str]], unit: str, meetings: Sequence[Listed], now: datetime, *, has_texts: bool = False
 ) -> str:  # fmt: skip
@@ -200,11 +211,7 @@ def days(
 <p><label for="minutes">Längd</label><select id="minutes"><option value="15">15 min</option><option value="30" selected>30 min</option>
 <option value="45">45 min</option><option value="60">60 min</option><option value="90">90 min</option></select></p></div>
 <p id="conference-fault" class="error" role="alert"></p><button type="submit"{WAITS}>Skapa</button></form></details>
-<dialog id="invite" aria-labelledby="invite-title"><h2 id="invite-title">Bjud in till videomöte</h2>
-<p><label for="invite-text">Inbjudan</label><textarea id="invite-text" rows="9" readonly></textarea></p>
-<div class="row"><button type="button" id="copy">Kopiera inbjudan</button>
-<button type="button" class="quiet" id="one-time-code">Ny engångskod</button></div>{BY_TEXT if has_texts else ""}
-<p id="invite-says" role="status"></p><button type="button" class="quiet" id="invite-close">Stäng</button></dialog>
+{_invite(has_texts)}
 <dialog id="who" aria-labelledby="who-title"><h2 id="who-title" tabindex="-1">Deltagare</h2><div id="who-body"></div>
 <button type="button" class="quiet" id="who-close">Stäng</button></dialog>"""
     return page("Dagens möten", body, script="day.js", data={"unit": unit}, staff=staff, wide=True)

@@ -287,6 +287,7 @@ $("asked-no").onclick = () => asked(false);
 
 for (const name of ["people", "chat", "settings"]) $(`show-${name}`).onclick = () => toggle(name);
 $("side-close").onclick = () => closePanel();
+$("bring")?.addEventListener("click", async () => (await import("./invite.js")).invite(room));
 function closePanel() { const was = panel; toggle(was); $(`show-${was}`).focus(); }
 
 function toggle(name, quiet = false) {
@@ -302,7 +303,7 @@ function toggle(name, quiet = false) {
 }
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, dialog");
-  if (event.key === "Escape" && panel && !$("details").open) closePanel();
+  if (event.key === "Escape" && panel && !document.querySelector("dialog[open]")) closePanel();
   if (typing || !joined || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.code === "Space" && event.target === document.body && !event.repeat) { event.preventDefault(); micBefore = sends.audio; if (!sends.audio) setAudio(true); }
 });
@@ -361,7 +362,8 @@ function lineSaid(said, old = false) {
 $("chat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("chat-text").value.trim();
-  if (text) line.ask("chat", { text }).then(() => { $("chat-text").value = ""; }, () => banner("Meddelandet skickades inte. Försök igen."));
+  $("chat-fault").textContent = "";
+  if (text) line.ask("chat", { text }).then(() => { $("chat-text").value = ""; }, () => { $("chat-fault").textContent = "Meddelandet skickades inte. Försök igen."; });
 });
 $("chat-text").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); $("chat-form").requestSubmit(); } });
 
