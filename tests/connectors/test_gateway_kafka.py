@@ -142,7 +142,7 @@ async def test_a_stopped_broker_is_503_and_the_repeat_completes_the_batch(gatewa
         assert 9 < time.monotonic() - begun < 30
         begun = time.monotonic()
         assert (await client.post(EVENTS, batch, BATCH, client="")).status == 503
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 5, "the first one's wait is not had again"
         assert (await client.get("/readyz", client="")).status == 503
         assert (await client.get("/healthz", client="")).status == 200
     finally:

@@ -28,7 +28,7 @@ async def test_while_the_log_is_away_requests_are_refused_at_once_and_ready_says
         begun = time.monotonic()
         for _ in range(20):
             assert (await gateway.post(EVENTS, event())).status == 503
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 5, "each would wait a second for the log"
         assert not gateway.publisher.ready
         assert len(gateway.log.waiting) == 1
         gateway.log.wake()
