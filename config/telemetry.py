@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -146,7 +147,11 @@ def _to_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
 
 
 def set_up_logging(part: str, level: str = "info", out: TextIO | None = None) -> None:
-    """JSON lines on `out` (standard error) for structlog and for what libraries log by `logging`, both redacted."""
+    """JSON lines on `out` (standard error) for structlog and for what libraries log by `logging`, both redacted.
+
+    An exception that ends the process, or a thread, and one that nobody can be given, are such lines, too: the interpreter would write
+    their whole text, and that of a `KeyError` is the key.
+    """
     out = sys.stderr if out is None else out
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
@@ -172,6 +177,16 @@ def set_up_logging(part: str, level: str = "info", out: TextIO | None = None) ->
     handler.addFilter(_quote_nothing)
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
     logging.captureWarnings(True)
+
+    def ends(event: str, error: BaseException | None) -> None:
+        while isinstance(error, BaseExceptionGroup):  # of a group the first one that it is about
+            error = error.exceptions[0]
+        if not out.closed:
+            structlog.get_logger().critical(event, part=part, exc_info=error)  # another thread has no bound variables
+
+    sys.excepthook = lambda _kind, error, _trace: ends("part_failed", error)
+    threading.excepthook = lambda thread: ends("thread_failed", thread.exc_value)
+    sys.unraisablehook = lambda ignored: ends("exception_ignored", ignored.exc_value)
 
 
 _conforms: type[Meter] = PrometheusMeter  # mypy: the meter keeps the protocol's word

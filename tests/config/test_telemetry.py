@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -51,7 +53,9 @@ def test_the_null_meter_takes_everything() -> None:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+def logged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.CaptureFixture[str]]:
+    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):  # pytest has hooks of its own
+        monkeypatch.setattr(owner, name, getattr(owner, name))
     yield capsys
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()

@@ -7,6 +7,9 @@ import json
 import logging
 import os
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,13 @@ def _raised(error: BaseException) -> BaseException:
         return caught
 
 
+@pytest.fixture(autouse=True)
+def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`set_up_logging` is for a process; pytest has hooks of its own."""
+    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
 QUOTING = [
     asyncpg.DataError("invalid input for query argument $1: 'Canary Canarysson' (expected int)"),
     asyncpg.InvalidTextRepresentationError('invalid input syntax for type uuid: "Canary"'),
@@ -163,6 +173,40 @@ def test_no_message_of_an_exception_that_may_quote_its_data_is_logged(error: Bas
         logging.getLogger("library").error("failed", exc_info=_raised(error))
     assert "Canary" not in out.getvalue()
     assert type(error).__name__ in out.getvalue()
+
+
+ENDS = {
+    "part_failed": "raise_()",
+    "thread_failed": "thread = threading.Thread(target=raise_); thread.start(); thread.join()",
+    "exception_ignored": "Gone()",
+}
+
+
+@pytest.mark.parametrize("event", ENDS)
+def test_what_ends_a_process_or_a_thread_is_a_line_that_quotes_nothing(event: str) -> None:
+    """Not the interpreter's traceback: a `KeyError` on the way out would write whom it was about."""
+    program = f"""
+import asyncio, sys, threading
+from config.telemetry import set_up_logging
+set_up_logging("test")
+async def fails():
+    raise KeyError("Canary Canarysson")
+async def group():
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(fails())
+def raise_():
+    asyncio.run(group())
+class Gone:
+    def __del__(self):
+        raise KeyError("Canary Canarysson")
+{ENDS[event]}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if event == "part_failed" else 0)
+    assert "Canary" not in done.stderr + done.stdout
+    line = json.loads(done.stderr)
+    assert (line["event"], line["part"], line["exception"][0]["exc_type"]) == (event, "test", "KeyError")
+    assert any("fails" in frame or "__del__" in frame for frame in line["exception"][0]["frames"])
 
 
 def test_what_we_say_ourselves_and_what_the_system_says_is_logged() -> None:
