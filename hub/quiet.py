@@ -24,7 +24,7 @@ from pipelines.ledger.lookups import ANSWER_WITHIN
 from pipelines.ledger.sends import NO_CHANNEL
 from pipelines.rules.identity import LOOK_UP_PATIENCE, STALE
 from pipelines.rules.mailboxes import PATIENCE
-from pipelines.rules.model import AppCopy, MailboxCopy, PrintCopy, Settled
+from pipelines.rules.model import AppCopy, MailboxCopy, PrintCopy
 from pipelines.rules.sending import State
 from schemas.topics import TOPICS
 
@@ -39,10 +39,10 @@ REQUESTS: Final = (TOPICS["mailbox.deliveries.v1"], TOPICS["notifications.v1"])
 
 # Counts stop at a bound: beyond it the number says "many" and the answer stays quick.
 COUNT_MAX: Final = 10_000
-WAITS: Final = f"""(rule = '{STALE.rule}' OR app <> {int(AppCopy.OPEN)} AND print <> {int(PrintCopy.OPEN)} AND settled = {int(Settled.NO)}
-            AND mailbox NOT IN ({int(MailboxCopy.REQUESTED)}, {int(MailboxCopy.ACCEPTED)}, {int(MailboxCopy.UNKNOWN)}))"""
-"""A document whose last decision is to wait for the register or the mailbox operators. It is not decided, also where the question is
-older than anybody waits for its answer: each document's own patience runs from its own look."""
+WAITS: Final = f"""(changed = 0 OR print NOT IN ({int(PrintCopy.OPEN)}, {int(PrintCopy.HANDLED)})
+            AND (due_at < deadline OR rule = '{STALE.rule}' AND app = {int(AppCopy.OPEN)}))"""
+"""Of a document that is due soon: nothing is said of it yet, or its next look is for an answer and not for its deadline. It counts also
+where the question is older than anybody waits: each document's own patience runs from its own look."""
 LEDGER_SQL: Final = f"""
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)                                AS outbox,
        (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1 LIMIT {COUNT_MAX}) AS r)          AS documents_overdue,
@@ -52,11 +52,11 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNT_MAX}) AS r)       
             OR (attempts = 1 AND due_at = asked_at + $2::interval) LIMIT {COUNT_MAX}) AS r)              AS lookups_untried,
        (SELECT count(*) FROM (SELECT FROM reachings WHERE wanted_at > $1::timestamptz - $3::interval
             LIMIT {COUNT_MAX}) AS r)                                                                     AS mailboxes_unasked,
-       (SELECT count(*) FROM (SELECT {WAITS} AS waits FROM documents WHERE due_at <= $1::timestamptz + $3::interval
-            ORDER BY due_at LIMIT {COUNT_MAX}) AS r WHERE waits)                                         AS documents_waiting,
-       (SELECT count(*) FROM (SELECT NOT (shown_app OR shown_portal OR hidden OR dropped) AS waits FROM bookings
-            WHERE due_at <= $1::timestamptz + $4::interval ORDER BY due_at LIMIT {COUNT_MAX}) AS r
-            WHERE waits)                                                                                 AS bookings_waiting,
+       (SELECT count(*) FROM (SELECT FROM documents WHERE due_at <= $1::timestamptz + $4::interval AND {WAITS}
+            LIMIT {COUNT_MAX}) AS r)                                                                     AS documents_waiting,
+       (SELECT count(*) FROM (SELECT FROM bookings b WHERE due_at <= $1::timestamptz + $4::interval AND NOT dropped
+            AND (NOT (shown_app OR shown_portal) OR EXISTS (SELECT FROM lookups l WHERE l.person = b.person))
+            LIMIT {COUNT_MAX}) AS r)                                                                     AS bookings_waiting,
        (SELECT count(*) FROM (SELECT FROM sends WHERE slot IS NOT NULL LIMIT {COUNT_MAX}) AS r)
        + (SELECT count(*) FROM (SELECT FROM sends WHERE due_at IS NOT NULL AND (due_at <= $1 OR state = {int(State.DECIDED)})
             AND why IS DISTINCT FROM '{NO_CHANNEL}' LIMIT {COUNT_MAX}) AS r)                             AS sends_under_way,
@@ -144,7 +144,7 @@ class Quiet:
         """What the ledger still has to do, by name; `OPEN_WORK` names what keeps the hub from being idle."""
         if self._ledger is None or self._ledger.is_closed():
             self._ledger = await asyncpg.connect(self._settings.postgres_dsn(), server_settings={"application_name": "hub-status"})
-        row = await self._ledger.fetchrow(LEDGER_SQL, now, ANSWER_WITHIN, PATIENCE, LOOK_UP_PATIENCE)
+        row = await self._ledger.fetchrow(LEDGER_SQL, now, ANSWER_WITHIN, PATIENCE, max(PATIENCE, LOOK_UP_PATIENCE))
         assert row is not None
         return dict(row.items())
 

@@ -37,6 +37,7 @@ CHAT_MINUTES: Final = 30
 """V10: from sending."""
 AHEAD_MAX: Final = timedelta(days=400)
 LENGTH_MINUTES_MAX: Final = 12 * 60
+READER_S_MAX: Final = 5.0
 _Unit = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -149,10 +150,11 @@ class RoomsDoor:
                 ident, "chat", "active", asked.unit, staff.name[:200], now, now, now + timedelta(minutes=CHAT_MINUTES),
                 partition_by=patient.partition,
             )  # fmt: skip
+            self._keeping.reader(room, self.pid_of(room, patient), patient.key)
+            if not await self._keeping.kept(READER_S_MAX):  # P10: no such room without the ledger's knowing whose it is
+                fail("unavailable", "The ledger cannot be reached")
             if asked.notify:
                 await self._people.invited(patient, ident, until=time_text(room.closes_at))
-            self._keeping.reader(room, self.pid_of(room, patient), patient.key)
-            await self._keeping.kept()  # P10: no such room without the ledger's knowing whose it is
         self._desk.hear_room(room)
         self._publish(room_record(room, now))
         self._log("video.room_made", room, staff, now)
@@ -293,10 +295,10 @@ class RoomsDoor:
         await self._keeping.recalled(meeting.room.room_id)
         try:
             self._desk.command(Chat(staff_pid(self._secret, meeting.room, staff), asked.text, staff.name))
-            await self._keeping.kept()
         except Refused as refused:
             fail("wrong-state", refused.reason)
         self._log("video.chat_written", meeting.room, staff, self._now())
+        await self._keeping.kept()
         return as_json({}, 201)
 
     def _own_name(self) -> str:

@@ -160,6 +160,8 @@ def hardened(site: Site, issuer: str, ready: Callable[[], bool]) -> Any:
             response = told
         if not response.prepared:
             response.headers.update(HEADERS)
+            if request.path.startswith("/static/"):
+                response.headers["Cache-Control"] = "no-cache"  # page and scripts are of one version: asked for each time, mostly a 304
             response.headers["Content-Security-Policy"] = policy
             if site.is_secure:
                 response.headers["Strict-Transport-Security"] = "max-age=31536000"

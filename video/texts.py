@@ -35,7 +35,7 @@ BATCH_MAX: Final = 200
 RETRY_S: Final = 1.0
 RECALL_S_MAX: Final = 1.0
 KEPT_S_MAX: Final = 0.5
-"""So long what was written waits for the ledger before it is shown, or answered for."""
+"""So long a line waits for the ledger before it is shown and answered for."""
 _log = structlog.get_logger()
 
 
@@ -101,7 +101,7 @@ class Keeping:
         self._written.set()
         self._is_away = False
         self._put_count = self._kept_count = 0
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[bool]]] = deque()
         self._recalled: set[str] = set()
         self._recalling: dict[str, asyncio.Task[None]] = {}
 
@@ -111,9 +111,17 @@ class Keeping:
         content = {"pid": line.pid, "role": line.role, "name": line.name, "text": line.text, "at": line.at.isoformat()}
         self._put(Kept(room.room_id, line.number, line.at, self._boxes.close(room.room_id, line.number, content)))
 
+        missed = None
         if line.role == "staff" and room.kind != "conference":  # N1: at a conference there are no patients
-            self._put(Missed(room.room_id, line.number, line.at, self._desk.watching(room.room_id)))
-        self.kept().add_done_callback(lambda _: show())
+            missed = Missed(room.room_id, line.number, line.at, self._desk.watching(room.room_id))
+            self._put(missed)
+
+        self.kept().add_done_callback(lambda _: self._show(missed, show))
+
+    def _show(self, missed: Missed | None, show: Callable[[], None]) -> None:
+        show()
+        if missed is not None and not missed.seen_by <= (watching := self._desk.watching(missed.room_id)):
+            self._put(missed._replace(seen_by=watching))  # somebody went before it was shown
 
     def reader(self, room: Room, pid: str, person: str) -> None:
         """Whom a chat room is for: no topic says so, and the ledger not else."""
@@ -133,19 +141,21 @@ class Keeping:
         self.subjects[room.room_id] = text
         self._put(Kept(room.room_id, SUBJECT, room.closes_at, self._boxes.close(room.room_id, SUBJECT, {"text": text})))
 
-    def kept(self) -> asyncio.Future[None]:
-        """Done when all that was written until now is kept, or the ledger takes too long, or is known to be away."""
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def kept(self, seconds_max: float | None = None) -> asyncio.Future[bool]:
+        """Whether all that was written until now is kept; not, where the ledger takes longer than `KEPT_S_MAX` or is known to be away."""
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[bool] = loop.create_future()
         if self._is_away or self._kept_count == self._put_count:
-            kept.set_result(None)
+            kept.set_result(not self._is_away)
         else:
             self._waiters.append((self._put_count, kept))
-            asyncio.get_running_loop().call_later(KEPT_S_MAX, _done, kept)
+            loop.call_later(KEPT_S_MAX if seconds_max is None else seconds_max, _done, kept, False)
         return kept
 
     def _put(self, text: Item) -> None:
         if len(self._waiting) >= WAITING_MAX:
             _log.error("video_text_not_kept", waiting=WAITING_MAX)
+            self._is_away = True  # at least so far that it does not keep up
             return
         self._waiting.append(text)
         self._put_count += 1
@@ -165,23 +175,23 @@ class Keeping:
                 _log.warning("video_waits_for_ledger", error=type(error).__name__, waiting=len(self._waiting))
                 self._meter.gauge("video_texts_waiting", self._texts_waiting())
                 self._is_away = True
-                self._answer(self._put_count)
+                self._answer(self._put_count, kept=False)
                 await asyncio.sleep(RETRY_S)
                 continue
             for _ in batch:
                 self._waiting.popleft()
             self._is_away = False
             self._kept_count += len(batch)
-            self._answer(self._kept_count)
+            self._answer(self._kept_count, kept=True)
             if not self._waiting:
                 self._news.clear()
                 self._written.set()
             self._meter.gauge("video_texts_waiting", self._texts_waiting())
 
-    def _answer(self, count: int) -> None:
+    def _answer(self, count: int, *, kept: bool) -> None:
         """Whoever waits for what was written up to here."""
         while self._waiters and self._waiters[0][0] <= count:
-            _done(self._waiters.popleft()[1])
+            _done(self._waiters.popleft()[1], kept)
 
     def _batch(self) -> list[Item]:
         """What is written now. A line goes with what is noted of it."""
@@ -257,6 +267,6 @@ class Keeping:
         return lines
 
 
-def _done(kept: asyncio.Future[None]) -> None:
-    if not kept.done():
-        kept.set_result(None)
+def _done(waiter: asyncio.Future[bool], kept: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(kept)

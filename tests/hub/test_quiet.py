@@ -81,19 +81,26 @@ SEND = (
     " VALUES ($1, $1, 'd', 1, 'brev', $2, $2, "
 )
 DOCUMENT = (
-    "INSERT INTO documents (doc, document_id, person, unit, digest, sent, count_from, deadline, due_at, size, kind, source, e_brev, code,"
-    " attachments, files, open, rule, app, mailbox, print) VALUES ($1, 'd', $1, '', $1, $2, $2, $2::timestamptz + interval '48 h',"
-    " $2::timestamptz + interval '20 s', 0, 0, 0, true, 0, 0, 0, true, "
+    "INSERT INTO documents (doc, document_id, person, unit, digest, sent, count_from, due_at, size, kind, source, e_brev, code,"
+    " attachments, files, open, rule, changed, app, mailbox, print, deadline)"
+    " VALUES ($1, 'd', $1, '', $1, $2, $2, $2::timestamptz + interval '20 s', 0, 0, 0, true, 0, 0, 0, true, "
 )
+AHEAD, NOW_DUE = ", $2::timestamptz + interval '48 h')", ", $2::timestamptz + interval '20 s')"
+"""The deadline of a document that is due for something else before, and of one whose deadline it is."""
 BOOKING = (
     "INSERT INTO bookings (booking, booking_id, person, unit, digest, version, status, start, minutes, time_type, resource, video, blocked,"
     " due_at, hidden, shown_app) VALUES ($1, 'b', $1, '', $1, 1, 0, $2, 30, '', '', 0, false, $2::timestamptz + interval '20 s', "
 )
 WORK = {
-    "a letter that waits for the mailbox operators": DOCUMENT + "'R9', 0, 0, 0)",
-    "a letter that left the print queue and waits": DOCUMENT + "'R9', 0, 3, 4)",
-    "an unread letter that waits for the register at its deadline": DOCUMENT + "'P8', 1, 0, 0)",
+    "a letter that waits for the mailbox operators": DOCUMENT + "'R9', 0, 0, 0, 0" + AHEAD,
+    "a letter that waits for them shortly before its deadline": DOCUMENT + "'R9', 0, 0, 0, 0" + NOW_DUE,
+    "a letter that waits for the register": DOCUMENT + "'P8', 1, 0, 0, 0" + AHEAD,
+    "a letter in the app that waits for the mailbox operators": DOCUMENT + "'R9', 2, 1, 0, 0" + AHEAD,
+    "an unread letter that waits for the register at its deadline": DOCUMENT + "'P8', 2, 1, 0, 0" + NOW_DUE,
     "a booking that waits for the register": BOOKING + "false, false)",
+    "a hidden booking that waits for the register": BOOKING + "true, false)",
+    "a booking that is shown and waits for the register": "WITH l AS (INSERT INTO lookups (person, pid, wanted_at, due_at, attempts)"
+    " VALUES ($1, '', $2, $2::timestamptz + interval '1 h', 5)) " + BOOKING + "false, true)",
     "a delivery in flight": SEND + "4, 'delivery-0', NULL, NULL, 0)",
     "a delivery being made": SEND + "1, NULL, $2::timestamptz + interval '30 s', NULL, 0)",
     "a delivery that is due": SEND + "7, NULL, $2, 'register', 0)",
@@ -123,12 +130,12 @@ async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: 
 
 
 DECIDED = {
-    "a letter in the app, shortly before its deadline": DOCUMENT + "'R9', 1, 0, 0)",
-    "a letter asked of a mailbox": DOCUMENT + "'R9', 0, 1, 0)",
-    "a letter of unknown outcome": DOCUMENT + "'R9', 0, 4, 0)",
-    "a letter in the print queue": DOCUMENT + "'R10', 2, 0, 1)",
-    "a booking that is shown": BOOKING + "false, true)",
-    "a hidden booking": BOOKING + "true, false)",
+    "a letter in the app, shortly before its deadline": DOCUMENT + "'R9', 1, 1, 0, 0" + NOW_DUE,
+    "a letter asked of a mailbox": DOCUMENT + "'R9', 1, 0, 1, 0" + NOW_DUE,
+    "a letter that waits for a channel, shortly before its deadline": DOCUMENT + "'R10', 1, 0, 0, 0" + NOW_DUE,
+    "a letter whose person nobody confirms, shortly before its deadline": DOCUMENT + "'P8', 1, 0, 0, 0" + NOW_DUE,
+    "a letter in the print queue whose visit begins": DOCUMENT + "'R10', 2, 2, 0, 1" + AHEAD,
+    "a booking whose reminder is due": BOOKING + "false, true)",
 }
 
 

@@ -19,6 +19,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SEEN = """[...document.querySelectorAll('.tile:not(.empty):not(.off) video')].filter(v => v.videoWidth > 0 && v.currentTime > 0).length"""
+EMPTY = "document.querySelector('#chat-text').value + document.querySelector('#chat-fault').textContent === ''"
 WAIT_S = 180.0
 
 
@@ -141,9 +142,15 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
         await until(pat, "meeting.line.ready === false")
         await until(pat, "meeting.line.ready === true")
         assert "skickades inte" in await pat.inner_text("#chat-fault"), "it is told until it is sent"
-        await pat.press("#chat-text", "Enter")
-        await until(lisa, "document.querySelector('#lines').textContent.includes('Hallå?')")
-        await until(pat, "document.querySelector('#chat-text').value + document.querySelector('#chat-fault').textContent === ''")
+        await pat.evaluate("for (const each of [1, 2]) document.querySelector('#chat-form').requestSubmit()")
+        await until(pat, EMPTY)
+        await pat.fill("#chat-text", "Ett till")
+        await pat.evaluate("document.querySelector('#chat-form').requestSubmit(), meeting.line.ws.close()")
+        await until(pat, "meeting.line.ready === false")
+        await until(pat, "meeting.line.ready === true")
+        await until(pat, EMPTY)  # it was kept, and only the answer was lost
+        await until(lisa, "document.querySelector('#lines').textContent.includes('Ett till')")
+        assert [line.text for line in w.bridge.desk.meetings["room-1"].chat] == ["Hej!", "Hallå?", "Ett till"], "each once"
         assert w.said("left") == [], "a line that broke came back by itself, to the same seat"
         await until(pat, f"{SEEN} >= 2")
         await lisa.click("#end")
@@ -159,7 +166,7 @@ async def test_no_click_is_lost_and_the_list_renews_itself_around_whoever_uses_i
     rows = "document.querySelectorAll('#list tbody tr').length"
     renew = "document.dispatchEvent(new Event('visibilitychange'))"
     async with clinic() as (w, browser):
-        w.room("room-1", PAT)
+        room = w.room("room-1", PAT)
         lisa = await visitor(browser, DESKTOP, faults)
 
         async def late(route: Route) -> None:
@@ -171,7 +178,8 @@ async def test_no_click_is_lost_and_the_list_renews_itself_around_whoever_uses_i
         await lisa.click("button.invite")  # Playwright clicks what is enabled, as a person does
         await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
         w.room("room-2", PER, starts=60)
-        await lisa.evaluate(renew)
+        async with lisa.expect_response(f"{w.url}/"):
+            await lisa.evaluate(renew)
         await asyncio.sleep(0.5)
         assert await lisa.evaluate(f"{rows} === 1 && document.querySelector('#invite').open"), "not under an open dialog"
         await lisa.click("#invite-close")
@@ -182,6 +190,15 @@ async def test_no_click_is_lost_and_the_list_renews_itself_around_whoever_uses_i
         await lisa.keyboard.press("Enter")
         await until(lisa, "document.querySelector('#who').open")
         await lisa.keyboard.press("Escape")
+
+        await lisa.focus("#list a")
+        await (await w.line("gun", "staff", room)).say("hello")
+        await lisa.evaluate(renew)
+        await until(lisa, "document.activeElement.matches('#list a') && document.activeElement.textContent === 'Anslut'")
+        await lisa.evaluate("window.same = document.querySelector('#list'), document.querySelector('#date').value = '2020-01-01'")
+        await lisa.evaluate(renew)
+        await until(lisa, "document.querySelector('#date').value > '2020-01-01'")
+        assert await lisa.evaluate("window.same === document.querySelector('#list')"), "what did not change is left alone"
 
         await lisa.route(f"{w.url}/", lambda route: route.abort())
         await lisa.evaluate(renew)

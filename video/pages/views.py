@@ -199,7 +199,7 @@ def days(
     )
     options = "".join(f'<option value="{escape(i)}"{" selected" if i == unit else ""}>{escape(n)}</option>' for i, n in units)
     start = now + timedelta(minutes=5)
-    body = f"""<h1>Dagens möten</h1><p class="note">{day(now)}</p>
+    body = f"""<h1>Dagens möten</h1><p id="today" class="note">{day(now)}</p>
 <form method="get" action="/"><label for="unit">Vårdenhet</label><div class="row"><select id="unit" name="unit">{options}</select>
 <button type="submit" class="quiet">Visa</button></div></form>
 <p id="stale" class="error" role="status"></p><div id="list">{table}</div>

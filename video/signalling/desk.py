@@ -195,7 +195,8 @@ class Desk:
 
     def watching(self, room_id: str) -> frozenset[str]:
         """Who is in the meeting and has a line, so sees what is written."""
-        return frozenset(p.pid for p in self.meetings[room_id].inside() if p.pid in self._lines)
+        meeting = self.meetings.get(room_id)
+        return frozenset() if meeting is None else frozenset(p.pid for p in meeting.inside() if p.pid in self._lines)
 
     def is_inside(self, pid: str) -> bool:
         """Who is not inside has no media: asked before every word to the plane."""

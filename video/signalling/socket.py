@@ -7,7 +7,7 @@ The token is taken (once) before the upgrade; a line that is refused is told why
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -106,7 +106,7 @@ class SocketDoor:
         tokens: JoinTokens,
         origins: frozenset[str],
         access: Access,
-        kept: Callable[[], Awaitable[None]],
+        kept: Callable[[], asyncio.Future[bool]],
         turn_urls: tuple[str, ...] = (),
         turn_secret: str = "",
     ) -> None:
@@ -220,7 +220,8 @@ class SocketDoor:
                 desk.command(Hand(pid, said.up))
             case m.ChatMessage():
                 desk.command(Chat(pid, said.text))
-                await self._kept()
+                self._kept().add_done_callback(lambda _: line.tell(*answer, said.id))  # what is said next need not wait for it
+                return
             case m.TitleMessage():
                 desk.command(Entitle(pid, said.text))
             case m.Other():

@@ -65,18 +65,25 @@ $("conference").addEventListener("submit", async (event) => {
   else $("conference-fault").textContent = "Videokonferensen gick inte att skapa. Kontrollera datum och tid.";
 });
 
-/** Only the list is replaced, and not under an open dialog; a login that is over is the whole page's matter. */
+/** Only what has changed is replaced, and nothing while somebody is in the middle of something. */
 async function renew() {
   const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
-  const list = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#list");
-  if (answer?.type === "opaqueredirect" || answer?.status === 403) return location.reload();
-  $("stale").textContent = list ? "" : "Listan kan inte uppdateras just nu.";
+  const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+  const list = fresh && fresh.querySelector("#list"), busy = document.querySelector("dialog[open], details[open]");
+  const over = answer?.type === "opaqueredirect" || answer?.status === 403;
+  if (over && !busy) return location.reload();
+  const says = over ? "Du är utloggad. Ladda om sidan för att logga in igen." : list ? "" : "Listan kan inte uppdateras just nu.";
+  if ($("stale").textContent !== says) $("stale").textContent = says;
   if (!list || document.querySelector("dialog[open]")) return;
-  const had = document.activeElement.closest("#list a, #list button")?.outerHTML;
+  awake(list);
+  $("today").textContent = fresh.querySelector("#today").textContent;
+  if (!busy) for (const name of ["date", "time"]) $(name).value = fresh.querySelector(`#${name}`).value;
+  if (list.innerHTML === $("list").innerHTML) return;
+  const had = document.activeElement.closest("#list a, #list button");
   $("list").replaceWith(list);
-  awake();
-  [...list.querySelectorAll("a, button")].find((each) => each.outerHTML === had)?.focus();
+  if (had) [...list.querySelectorAll("a, button")].find((each) => same(each, had))?.focus();
 }
+const same = (one, other) => one.getAttribute("href") === other.getAttribute("href") && one.dataset.room === other.dataset.room && one.className === other.className;
 setInterval(() => { if (document.visibilityState === "visible") renew(); }, RENEW_MS);
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") renew(); });
 awake();

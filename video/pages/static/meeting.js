@@ -6,11 +6,12 @@ import { SLOTS, Tiles } from "./tiles.js";
 import { $, AGAIN, REASONS, clock, element, icon, when } from "./words.js";
 
 const { room, role } = document.body.dataset;
+const NOT_SENT = "Meddelandet skickades inte. Försök igen.";
 const MUTED = "Vårdpersonalen har stängt av din mikrofon.";
 const AGAIN_MS = 500;
 const devices = new Devices();
 const sends = { audio: true, camera: true, screen: false };
-let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, unread = 0, panel = null, joined = false, cameBack = false, micBefore;
+let line, media, tiles, me, state, screenTracks, stopMeter = () => {}, unread = 0, panel = null, joined = false, cameBack = false, micBefore, sending = "";
 
 // --- device check ------------------------------------------------------------------------------------------------------------------
 
@@ -287,7 +288,10 @@ $("asked-no").onclick = () => asked(false);
 
 for (const name of ["people", "chat", "settings"]) $(`show-${name}`).onclick = () => toggle(name);
 $("side-close").onclick = () => closePanel();
-$("bring")?.addEventListener("click", async () => (await import("./invite.js")).invite(room));
+$("bring")?.addEventListener("click", async () => {
+  const { invite } = await import("./invite.js").catch(() => ({ invite: () => banner(REASONS.away.join(". ")) }));
+  invite(room);
+});
 function closePanel() { const was = panel; toggle(was); $(`show-${was}`).focus(); }
 
 function toggle(name, quiet = false) {
@@ -353,17 +357,28 @@ $("details-close").onclick = () => $("details").close();
 function lineSaid(said, old = false) {
   const lines = [...$("lines").children];
   if (lines.some((line) => Number(line.dataset.number) === said.number)) return;
+  if (said.pid === me && $("chat-fault").textContent && said.text === $("chat-text").value.trim()) sent(said.text); // it was kept: only the answer was lost
   const after = lines.findLast((line) => Number(line.dataset.number) < said.number); // what an earlier bridge kept may come late
   const line = element("li", { "data-number": said.number, class: said.pid === me ? "mine" : "" }, element("b", {}, `${said.name} `), element("time", { datetime: said.at }, clock(said.at)), element("p", {}, said.text));
   after ? after.after(line) : $("lines").prepend(line);
   $("lines").lastChild.scrollIntoView({ block: "nearest" });
   if (panel !== "chat" && !old && said.pid !== me) { unread += 1; $("unread").textContent = unread; says(`Nytt meddelande från ${said.name}.`); }
 }
+/** What was written meanwhile stays. */
+function sent(text) {
+  if ($("chat-text").value.trim() === text) $("chat-text").value = "";
+  $("chat-fault").textContent = "";
+}
 $("chat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("chat-text").value.trim();
+  if (!text || sending) return;
+  sending = text;
   $("chat-fault").textContent = "";
-  if (text) line.ask("chat", { text }).then(() => { $("chat-text").value = ""; }, () => { $("chat-fault").textContent = "Meddelandet skickades inte. Försök igen."; });
+  line.ask("chat", { text }).then(() => sent(text), () => {
+    $("chat-fault").textContent = NOT_SENT;
+    if (panel !== "chat") banner(NOT_SENT);
+  }).finally(() => { sending = ""; });
 });
 $("chat-text").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); $("chat-form").requestSubmit(); } });
 

@@ -36,7 +36,7 @@ const dayOf = (text) => new Intl.DateTimeFormat("sv-SE", { weekday: "long", day:
 export const when = (text, now) => `${dayOf(text) === dayOf(now) ? "" : `${dayOf(text)} `}kl. ${clock(text)}`;
 
 /** Buttons that had nobody to hear a click before the script was here. */
-export const awake = () => { for (const button of document.querySelectorAll("[data-waits]")) button.disabled = false; };
+export const awake = (place = document) => { for (const button of place.querySelectorAll("[data-waits]")) button.disabled = false; };
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
