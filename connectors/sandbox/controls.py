@@ -23,6 +23,8 @@ from schemas.events import malformed
 ADVANCE_S_MAX: Final = 10 * 366 * 86_400.0
 REGISTER: Final = "spar"
 MAILBOX_REGISTER: Final = "mm"
+ARRIVING: Final = ("app.documents.v1", "app.bookings.v1", "mailbox.deliveries.v1", "notifications.v1")
+"""What an inbox tells is on these, or what it says of it."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -102,7 +104,9 @@ async def inbox(request: web.Request) -> web.Response:
     channel, whose = request.match_info["channel"], request.match_info["person"]
     if channel not in CHANNELS:
         raise web.HTTPNotFound
-    world = request.app[SANDBOX].world
+    sandbox = request.app[SANDBOX]
+    world = sandbox.world
+    await sandbox.caught_up(ARRIVING)
     them = [whose, *owners(world, whose)] if channel == "sms" and whose.startswith("+") else [_person(request)]
     return as_json([_with_document(row, world.deliveries) for each in them for row in world.arrivals.of(channel, each)])
 
@@ -113,6 +117,7 @@ async def whole_inbox(request: web.Request) -> web.Response:
     if channel not in CHANNELS:
         raise web.HTTPNotFound
     sandbox = request.app[SANDBOX]
+    await sandbox.caught_up(ARRIVING)
     items = [_with_document(row, sandbox.world.deliveries) for row in sandbox.world.arrivals.all_of(channel)]
     return as_json({"since": time_text(sandbox.clock.at(sandbox.began)), "items": items})
 

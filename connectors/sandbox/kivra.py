@@ -155,7 +155,8 @@ async def _match(request: web.Request) -> web.Response:
         return _error("40059")
     if not all(isinstance(each, str) and SSN.fullmatch(each) for each in asked):
         return _error("40009")
-    await request.app[SANDBOX].caught_up()
+    if not await request.app[SANDBOX].caught_up():  # what it has not read yet is not "no mailbox"
+        return web.Response(status=503)
     return as_json({"list": [each for each in asked if _accepts(request, each)]})
 
 

@@ -5,7 +5,7 @@ stand-in, and the hub's own dead letters are the place where bad events show.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ RETRY_S: Final = 0.5
 FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
 BARRIER_TOPICS: Final = ("mailboxes.v1",)
 BARRIER_S_MAX: Final = 2.0
-"""How long a peer's answer waits for what was published before the question."""
+"""How long an answer waits for what was published before the question."""
 
 log = structlog.get_logger()
 
@@ -69,8 +69,8 @@ class Learning:
                 self._consumer = None
                 await consumer.stop()
 
-    async def caught_up(self) -> bool:
-        """Wait until the world has everything that stood on `mailboxes.v1` at the time of the call: a peer that is asked who can be
+    async def caught_up(self, topics: Collection[str] = BARRIER_TOPICS) -> bool:
+        """Wait until the world has everything that stood on these topics at the time of the call: a peer that is asked who can be
         reached then answers truthfully for what was published before the question. False where that took too long.
         """
         try:
@@ -79,7 +79,7 @@ class Learning:
                 consumer = self._consumer
                 if consumer is None:
                     return False
-                ends = await consumer.end_offsets([each for each in self._taken if each.topic in BARRIER_TOPICS])
+                ends = await consumer.end_offsets([each for each in self._taken if each.topic in topics])
                 while any(self._taken[partition] < end for partition, end in ends.items()):
                     await self._moved.wait()
                 return True

@@ -54,7 +54,8 @@ async def _told(request: web.Request) -> web.Response:
     except Refused as refused:
         return _fault(refused)
     sandbox.world.far_asked.update(asked.people)
-    await sandbox.caught_up()
+    if not await sandbox.caught_up():
+        return web.Response(status=503)
     origin = str(request.url.origin())
     return _answer(mm_soap.reachability(box(sandbox.world.mailboxes.get(person, {}), person, origin) for person in asked.people))
 

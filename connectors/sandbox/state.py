@@ -1,6 +1,6 @@
 """What the handlers share."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ def wall_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def nothing_to_wait_for() -> bool:
+async def nothing_to_wait_for(_topics: Collection[str] = ()) -> bool:
     """A sandbox that reads no topics has always caught up."""
     return True
 
@@ -41,8 +41,8 @@ class Sandbox:
     wall: Callable[[], datetime] = wall_now
     began: datetime = field(default_factory=wall_now)
     """Since when it takes things in, by the wall clock."""
-    caught_up: Callable[[], Awaitable[bool]] = nothing_to_wait_for
-    """What a peer awaits before it answers from what the topics told (`Learning.caught_up`)."""
+    caught_up: Callable[..., Awaitable[bool]] = nothing_to_wait_for
+    """What a peer awaits before it answers from what the topics told (`Learning.caught_up`); with topics, before it answers from those."""
 
     def after(self, known: Mapping[str, Any] | None) -> datetime:
         """The `as_of` of what somebody says now: the wall clock's, and newer than what is known."""

@@ -111,7 +111,9 @@ class HubProcess:
 
     @property
     def status(self) -> Any:
-        return self.ask("status", check=False)
+        """What it says; where nobody answers the command line in time, that nothing is ready."""
+        said = self.cli("status", check=False, json_out=True).stdout
+        return json.loads(said) if said.strip() else {"ready": False, "idle": False, "parts": []}
 
     def pid(self, part: str) -> int | None:
         return next((p["pid"] for p in self.status["parts"] if p["name"] == part), None)

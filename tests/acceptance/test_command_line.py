@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance import care_events as care
 from tests.acceptance.care_desk import Desk
-from tests.acceptance.hub_process import HubProcess
+from tests.acceptance.hub_process import HubProcess, until
 from tests.acceptance.topic_reader import cloud_event
 
 
@@ -20,6 +20,7 @@ def user(desk: Desk) -> str:
 
 
 def test_status_tells_parts_readiness_and_idleness(desk: Desk) -> None:
+    until(lambda: desk.hub.status["ready"], 60, "all parts to answer")
     status = desk.hub.status
     assert status["ready"] is True and isinstance(status["idle"], bool)
     assert status["parts"]

@@ -78,7 +78,7 @@ def _texts(desk: Desk, patient: str) -> int:
 def _in_the_morning(desk: Desk) -> None:
     """At night a text waits; this one is no act of staff's and keeps quiet hours."""
     hour = datetime.fromisoformat(desk.now()).astimezone(STOCKHOLM).hour
-    if not 7 <= hour < 20:
+    if not 7 <= hour < 19:
         desk.hub.advance(f"{(8 - hour) % 24}h")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from connectors.peer import Answer
 from connectors.sandbox import secured
 from connectors.sandbox.server import application
 from connectors.spar.wire import Customer, Found, NotFound, decode, encode
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
 from tests.connectors.sandbox_support import Running
 
 CUSTOMER = Customer(500_243, 500_243, 637, "care-hub register look-up")
@@ -25,7 +26,13 @@ CUSTOMER = Customer(500_243, 500_243, 637, "care-hub register look-up")
 
 def settings_for(directory: Path, **more: str) -> Settings:
     """Settings of a hub whose peers' ports are free."""
-    return load({"HUB_DIR": str(directory / "hub"), "HUB_PORT_BASE": str(free_ports(1)[0])} | more)
+    return load({"HUB_DIR": str(directory / "hub"), "HUB_PORT_BASE": str(_base())} | more)
+
+
+@cache
+def _base() -> int:
+    """One block for this process: its tests come one after the other."""
+    return free_block()
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ async def gateway(broker: KafkaServer, tmp_path: Path) -> AsyncIterator[tuple[Ga
 
 
 async def _ready(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with session.get(f"{url}/readyz") as answer:

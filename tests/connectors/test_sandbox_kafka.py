@@ -130,27 +130,25 @@ async def test_a_person_posted_is_on_the_topic_and_is_known_again_after_a_restar
         assert await again.stop() == 0
 
 
-async def test_what_the_hub_publishes_arrives_in_the_app_within_a_second(settings: Settings, sandbox: Part) -> None:
+async def test_what_the_hub_has_published_has_arrived_when_the_inbox_is_asked(settings: Settings, sandbox: Part) -> None:
     keys = _keys(settings)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
     await producer.start()
     try:
-        waits = []
+        waits, begun = [], datetime.now(UTC)
         for number in range(1, 6):
             headers = headers_for("document.delivered.v1", f"e-{number}", "urn:care-hub", "2026-11-23T09:30:00Z")
             began = time.perf_counter()
             value = dump(delivered(f"k-{number}", ADULT))
             await producer.send_and_wait("app.documents.v1", value, keys.key(ADULT).encode(), headers=headers)
-            async with asyncio.timeout(10):
-                while len(found := (await sandbox.call("GET", f"/inbox/app/{ADULT}"))[1]) < number:
-                    await asyncio.sleep(0.01)
+            found = (await sandbox.call("GET", f"/inbox/app/{ADULT}"))[1]
             waits.append(time.perf_counter() - began)
+            assert len(found) == number
     finally:
         await producer.stop()
     assert min(waits) < 1, "the machine may be busy for a while, not each time"
     assert {(row["document_id"], row["times"]) for row in found} == {(f"k-{number}", 1) for number in range(1, 6)}
-    age = datetime.now(UTC) - datetime.fromisoformat(found[0]["first_at"])
-    assert abs(age.total_seconds()) < 10
+    assert all(begun <= datetime.fromisoformat(row["first_at"]) <= datetime.now(UTC) for row in found)
 
 
 async def test_a_sample_of_residents_published_to_kafka_is_known_to_the_register(settings: Settings, sandbox: Part) -> None:
@@ -164,8 +162,11 @@ async def test_a_sample_of_residents_published_to_kafka_is_known_to_the_register
             await asyncio.sleep(0.02)
 
 
-async def test_a_peer_that_waits_for_the_barrier_knows_every_mailbox_published_before_the_question(settings: Settings) -> None:
+async def test_a_peer_that_waits_for_the_barrier_knows_every_mailbox_published_before_the_question(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R9: reachability is answered truthfully, however close behind the publishing the question comes."""
+    monkeypatch.setattr("connectors.sandbox.learning.BARRIER_S_MAX", 60.0)
     world = World()
     learning = Learning(world, KafkaAccess(settings.kafka_bootstrap).client_arguments(), lambda at: at)
     reading = asyncio.create_task(learning.run())
@@ -186,7 +187,7 @@ async def test_a_peer_that_waits_for_the_barrier_knows_every_mailbox_published_b
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await producer.stop()
-    assert not await learning.caught_up()  # it reads no more: said, after the bound, not waited for
+    assert not await learning.caught_up()  # it reads no more: said, not waited for
 
 
 async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_the_register_was_down(
@@ -204,21 +205,22 @@ async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_th
         began = time.time()
         async with pool.acquire() as connection, connection.transaction():
             await lookups.want(connection, [person], datetime.now(UTC))
-        seen, first_id, data = await asyncio.wait_for(first, 10)
+        seen, first_id, data = await asyncio.wait_for(first, 40)
         assert data["name"] == "Nils"
-        assert seen - began < 5
+        assert seen - began < 20, "without the ledger's call half a minute later"
         told = "SELECT due_at - asked_at > interval '30 seconds' FROM lookups WHERE person = $1"
         async with asyncio.timeout(10):
             while not await pool.fetchval(told, person):  # Kafka shows news before it tells the part, and the part the ledger
                 await asyncio.sleep(0.02)
 
-        await sandbox.call("POST", "/faults", {"system": "spar", "mode": "down", "for_seconds": 2})
+        await sandbox.call("POST", "/faults", {"system": "spar", "mode": "down"})
         async with pool.acquire() as connection, connection.transaction():
             await lookups.applied(connection, [person])
             await lookups.want(connection, [person], datetime.now(UTC))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await pool.fetchval("SELECT silent_at FROM persons WHERE person = $1", person) is None:
                 await asyncio.sleep(0.02)
+        await sandbox.call("DELETE", "/faults")
         _, second_id, again = await asyncio.wait_for(anext(news), 20)
         assert again["as_of"] > data["as_of"] and second_id != first_id
         assert (await sandbox.call("GET", f"/inbox/lookups/{PARENT}"))[1] == {"spar": 2, "mm": 0}

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +105,20 @@ class Hub:
 
     def pids(self) -> dict[str, int]:
         return {part["name"]: part["pid"] for part in self.look().get("parts", ()) if part["pid"]}
+
+    def kill(self, name: str, within_s: float = 90) -> int:
+        """SIGKILL to a part of a hub that is ready; the pid it had."""
+        found: list[int] = []
+
+        def is_ready() -> bool:
+            now = self.look()
+            found[:] = [part["pid"] for part in now.get("parts", ()) if part["name"] == name and part["pid"]]
+            return bool(now.get("ready") and found)
+
+        self.wait(is_ready, within_s)
+        with suppress(ProcessLookupError):
+            os.kill(found[0], signal.SIGKILL)
+        return found[0]
 
     # --- HTTP and Kafka ----------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -68,12 +65,10 @@ def test_every_process_is_killed_while_letters_come_and_nothing_is_lost(publishe
     publishing.start()
     killed = []
     try:
-        listed = {part["name"]: part["pid"] for part in published.status()["parts"]}
+        published.wait(lambda: published.status().get("ready"), 90)
+        listed = {part["name"]: part["pid"] for part in published.look()["parts"]}
         for name in sorted(name for name, pid in listed.items() if pid):
-            published.wait(lambda: published.look().get("ready"), 90)
-            pid = published.pids()[name]
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            pid = published.kill(name)
             killed.append(name)
             before = len(taken)
             published.wait(lambda name=name, pid=pid: published.pids().get(name) not in (None, pid), 60)

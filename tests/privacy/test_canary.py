@@ -141,6 +141,7 @@ def _happen(run: Run) -> None:
     run.people(**who["bad"].person(**active))
     run.people(patient=who["plain"].pid, agents=[{"agent": who["fullmakt"].pid, "relation": "fullmakt"}])
 
+    run.idle()  # what is told of one person holds for another from the next event on
     token = hub.token("ehr-takecare")
     events = [make() for person in who.values() if person.who != "Bad" for make in (person.booking, person.letter)]
     events += [p.letter("k", kind="kallelse", booking_id=f"booking-{p.number}-1") for p in who.values() if p.who != "Bad"]

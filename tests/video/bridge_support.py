@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, NamedTuple
 import aiohttp
 import orjson
 from aiohttp import web
-from aiohttp.test_utils import unused_port
 
 from config.settings import load
 from config.telemetry import PrometheusMeter
+from hub.embedded.leases import free_ports
 from schemas.cloudevents import decode_record
 from tests.connectors.sandbox_support import ADULT, KEYS, PARENT, Running, running
 from tests.video.plane_double import PlaneDouble
@@ -309,7 +309,7 @@ async def worlds(
     """Bridges that share the rooms. The first is everybody's door; what one says of a room the others hear, as by Kafka."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
-        urls = tuple(f"http://127.0.0.1:{unused_port()}" for _ in range(count))
+        urls = tuple(f"http://127.0.0.1:{each}" for each in free_ports(count))
         sandbox = await stack.enter_async_context(running(Path(directory), video_url=urls[0]))
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
         made: list[World] = []

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer
 
 from config.secrets import secret
 from config.settings import Settings, load
-from hub.embedded.kafka import free_ports
+from hub.embedded.leases import free_block
 from hub.embedded.running import KafkaServer
 from hub.topics import provision
 from pipelines.transport.access import KafkaAccess
@@ -94,8 +94,7 @@ async def sessions(access: KafkaAccess, number: int) -> list[tuple[str, str]]:
 
 
 async def test_a_bridge_that_was_killed_lets_people_back_into_the_open_room(kafka_server: KafkaServer, tmp_path: Path) -> None:
-    base, *_ = free_ports(1)
-    variables = {"HUB_KAFKA": kafka_server.bootstrap, "HUB_DIR": str(tmp_path), "HUB_PORT_BASE": str(base)}
+    variables = {"HUB_KAFKA": kafka_server.bootstrap, "HUB_DIR": str(tmp_path), "HUB_PORT_BASE": str(free_block())}
     settings, access = load(variables), KafkaAccess(kafka_server.bootstrap)
     await provision(settings)
     now = datetime.now(UTC)

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from aiohttp.test_utils import unused_port
 from aioice import stun, turn
 
+from hub.embedded.leases import free_ports
 from tests.video.bridge_support import PAT, Turn
 from tests.video.test_pages_browser import DESKTOP, PHONE, SEEN, clinic, log_in, patient_at_the_door, section, until, visitor
 from video.signalling.turn import LIFETIME_S, ice_servers
@@ -64,7 +64,7 @@ def command(port: int) -> list[str]:
 @asynccontextmanager
 async def coturn(directory: Path) -> AsyncIterator[int]:
     """The port that it listens on."""
-    port = unused_port()
+    (port,) = free_ports(1)
     server = await asyncio.create_subprocess_exec(
         *command(port), "-c", "/dev/null", f"--pidfile={directory / 'pid'}", f"--userdb={directory / 'db'}", cwd=directory,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
