@@ -65,7 +65,9 @@ async function refresh() {
   show(false);
   if (answer.redirected || GONE.includes(answer.status)) return location.reload(); // logged out, or withdrawn
   if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const text = await answer.text();
+  if (paused) return;  // meanwhile
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   const parts = document.querySelectorAll("[data-live]");
   const here = [...parts].filter((part) => fresh.querySelector(`[data-live="${part.dataset.live}"]`));
   if (here.length < parts.length) return location.reload(); // another page by now: blocked, or somebody else's
