@@ -211,6 +211,26 @@ async def test_no_click_is_lost_and_the_list_renews_itself_around_whoever_uses_i
 
 
 @pytest.mark.slow
+async def test_staff_make_a_conference_invite_to_it_and_find_it_in_the_list() -> None:
+    """V11."""
+    faults: list[str] = []
+    async with clinic() as (w, browser):
+        lisa = await visitor(browser, DESKTOP, faults)
+        await log_in(lisa, w)
+        await lisa.click("summary")
+        await lisa.fill("#subject", "Planering")
+        await lisa.click("#conference button")
+        await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
+        (made,) = w.bridge.desk.meetings.values()
+        assert made.room.resource == "Lisa Lindmyr"
+        async with lisa.expect_navigation():
+            await lisa.click("#invite-close")
+        await lisa.click(f"button.who[data-room='{made.room.room_id}']")
+        await until(lisa, "document.querySelector('#who-body').textContent.includes('Planering')")
+    assert faults == []
+
+
+@pytest.mark.slow
 async def test_a_patient_is_told_when_the_meeting_opens_and_a_withdrawal_ends_it_without_a_reason() -> None:
     faults: list[str] = []
     async with clinic() as (w, browser):

@@ -61,8 +61,10 @@ $("conference").addEventListener("submit", async (event) => {
   const { ok, body } = await post("/api/rooms", {
     kind: "conference", unit: document.body.dataset.unit, subject: $("subject").value, start: start.toISOString(), minutes: Number($("minutes").value),
   });
-  if (ok) { await invite(body.room_id); $("invite").addEventListener("close", () => location.reload(), { once: true }); }
-  else $("conference-fault").textContent = "Videokonferensen gick inte att skapa. Kontrollera datum och tid.";
+  if (ok) {
+    $("invite").addEventListener("close", () => location.reload(), { once: true });
+    await invite(body.room_id);
+  } else $("conference-fault").textContent = "Videokonferensen gick inte att skapa. Kontrollera datum och tid.";
 });
 
 /** Only what has changed is replaced, and nothing while somebody is in the middle of something. */
