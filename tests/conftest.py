@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first."""
     order = {folder: place for place, folder in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.nodeid.split("/")[1], len(LONG)))
+
+
+@pytest.fixture
+def own_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`config.telemetry.set_up_logging` is for a whole process: after the test pytest has its own hooks again."""
+    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
 
 
 @pytest.fixture(scope="session")

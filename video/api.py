@@ -38,6 +38,7 @@ CHAT_MINUTES: Final = 30
 AHEAD_MAX: Final = timedelta(days=400)
 LENGTH_MINUTES_MAX: Final = 12 * 60
 READER_S_MAX: Final = 5.0
+"""So long a chat room waits for the ledger to know whose it is."""
 _Unit = Annotated[str, Field(min_length=1, max_length=64)]
 
 

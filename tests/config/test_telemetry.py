@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -53,9 +51,7 @@ def test_the_null_meter_takes_everything() -> None:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.CaptureFixture[str]]:
-    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):  # pytest has hooks of its own
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+def logged(capsys: pytest.CaptureFixture[str], own_hooks: None) -> Iterator[pytest.CaptureFixture[str]]:
     yield capsys
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()

@@ -299,16 +299,17 @@ async def test_somebody_new_is_asked_for_within_50_ms_of_the_call() -> None:
     asking.gate.set()
     ledger = Ledger()
     loop = await _started(ledger, asking)
-    waits = []
-    for number in range(1, 6):
-        await asyncio.sleep(0.03)
-        began = time.perf_counter()
-        ledger.due.append(Due(uuid4(), ADULT))
-        loop.looking_up.wake()
-        await loop.until(number)
-        waits.append(time.perf_counter() - began)
+    waits: list[float] = []
+    while not waits or (sorted(waits[-5:])[2] >= 0.05 and len(waits) < 15):  # a machine that is busy for a while gets three series
+        for _ in range(5):
+            await asyncio.sleep(0.03)
+            began = time.perf_counter()
+            ledger.due.append(Due(uuid4(), ADULT))
+            loop.looking_up.wake()
+            await loop.until(len(waits) + 1)
+            waits.append(time.perf_counter() - began)
     await _ended(loop)
-    assert min(waits) < 0.05, "the machine may be busy for a while, not each time"
+    assert sorted(waits[-5:])[2] < 0.05, waits
 
 
 async def test_what_falls_due_later_is_found_without_a_call() -> None:

@@ -146,7 +146,7 @@ async def test_what_the_hub_has_published_has_arrived_when_the_inbox_is_asked(se
             assert len(found) == number
     finally:
         await producer.stop()
-    assert min(waits) < 1, "the machine may be busy for a while, not each time"
+    assert sorted(waits)[2] < 1, "of each, by itself"
     assert {(row["document_id"], row["times"]) for row in found} == {(f"k-{number}", 1) for number in range(1, 6)}
     assert all(begun <= datetime.fromisoformat(row["first_at"]) <= datetime.now(UTC) for row in found)
 
@@ -205,9 +205,9 @@ async def test_somebody_the_ledger_wants_is_asked_for_at_once_and_again_after_th
         began = time.time()
         async with pool.acquire() as connection, connection.transaction():
             await lookups.want(connection, [person], datetime.now(UTC))
-        seen, first_id, data = await asyncio.wait_for(first, 40)
+        seen, first_id, data = await asyncio.wait_for(first, 10)
         assert data["name"] == "Nils"
-        assert seen - began < 20, "without the ledger's call half a minute later"
+        assert seen - began < 5
         told = "SELECT due_at - asked_at > interval '30 seconds' FROM lookups WHERE person = $1"
         async with asyncio.timeout(10):
             while not await pool.fetchval(told, person):  # Kafka shows news before it tells the part, and the part the ledger

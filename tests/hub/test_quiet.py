@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,19 +115,25 @@ WORK = {
 }
 
 
-@pytest.mark.parametrize("statement", WORK.values(), ids=WORK)
-async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: str, postgres: str, statement: str) -> None:
-    end = (await quiet.lag()).ends[TOPIC]
-    await _acknowledge(kafka, quiet._group, end)
+@asynccontextmanager
+async def _with(quiet: Quiet, kafka: str, postgres: str, statement: str) -> AsyncIterator[None]:
+    """All is acknowledged, and this row stands in a ledger that had nothing to do."""
+    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
     session = await asyncpg.connect(postgres)
     try:
         assert await _idle(quiet)
         await session.execute(statement, *([uuid4(), NOW] if "$1" in statement else []))
-        assert not await _idle(quiet)
+        yield
     finally:
         await session.execute("TRUNCATE outbox, lookups, rooms, sends, documents, bookings")
         await session.close()
     assert await _idle(quiet)
+
+
+@pytest.mark.parametrize("statement", WORK.values(), ids=WORK)
+async def test_what_the_ledger_still_has_to_do_is_not_idle(quiet: Quiet, kafka: str, postgres: str, statement: str) -> None:
+    async with _with(quiet, kafka, postgres, statement):
+        assert not await _idle(quiet)
 
 
 DECIDED = {
@@ -141,24 +148,14 @@ DECIDED = {
 
 @pytest.mark.parametrize("statement", DECIDED.values(), ids=DECIDED)
 async def test_what_is_decided_and_due_soon_is_idle(quiet: Quiet, kafka: str, postgres: str, statement: str) -> None:
-    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
-    session = await asyncpg.connect(postgres)
-    try:
-        await session.execute(statement, uuid4(), NOW)
+    async with _with(quiet, kafka, postgres, statement):
         assert await _idle(quiet)
         assert not await _idle(quiet, NOW + timedelta(seconds=20))
-    finally:
-        await session.execute("TRUNCATE documents, bookings")
-        await session.close()
 
 
 async def test_what_no_channel_is_there_for_waits_and_that_is_idle(quiet: Quiet, kafka: str, postgres: str) -> None:
-    await _acknowledge(kafka, quiet._group, (await quiet.lag()).ends[TOPIC])
-    session = await asyncpg.connect(postgres)
-    await session.execute(SEND + "7, NULL, $2, 'no_channel_configured', 0)", uuid4(), NOW)
-    assert await _idle(quiet)
-    await session.execute("TRUNCATE sends")
-    await session.close()
+    async with _with(quiet, kafka, postgres, SEND + "7, NULL, $2, 'no_channel_configured', 0)"):
+        assert await _idle(quiet)
 
 
 async def test_a_request_that_the_delivery_part_has_not_taken_is_lag(settings: Settings, kafka: str) -> None:

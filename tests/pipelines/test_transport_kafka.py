@@ -67,7 +67,7 @@ async def test_an_output_that_the_broker_refuses_ends_the_worker_and_loses_nothi
 async def test_a_killed_worker_loses_nothing_and_its_successor_has_its_partitions_at_once(bench: Bench) -> None:
     await bench.create()
     await bench.publish(6_000)
-    first = await bench.worker(records_max=100, hang_at=3_000, topic_records_max=1_000, session_s=SESSION_S)
+    first = await bench.worker(records_max=100, slow_s=0.02, hang_at=3_000, topic_records_max=1_000, session_s=SESSION_S)
     await until(lambda: enough(bench, 500))
     first.kill()
     await ended(first)
@@ -223,15 +223,18 @@ async def test_an_acknowledgement_is_committed_within_100_ms(bench: Bench) -> No
         delivery.add_done_callback(lambda _: delivered.append(time.monotonic()))
         return delivery
 
+    def median() -> float:
+        return sorted(end - begin for begin, end in zip(delivered[-10:], committed[-10:], strict=True))[5]
+
     async with running(bench, handle, [bench.input]) as app:
-        for count in range(1, 11):
-            await bench.publish(1, first=count)
-            await until(lambda number=count: reported(app, number), every_s=0.002)
-            committed.append(time.monotonic())
-            assert await enough(bench, count)
-            assert sum(lag.records for lag in app.lag()) == 0
-    waits = sorted(end - begin for begin, end in zip(delivered, committed, strict=True))
-    assert waits[0] < 0.1, "the machine may be busy for a while, not each time"
+        while not committed or (median() >= 0.1 and len(committed) < 30):  # a machine that is busy for a while gets three series
+            for count in range(len(committed) + 1, len(committed) + 11):
+                await bench.publish(1, first=count)
+                await until(lambda number=count: reported(app, number), every_s=0.002)
+                committed.append(time.monotonic())
+                assert await enough(bench, count)
+                assert sum(lag.records for lag in app.lag()) == 0
+    assert median() < 0.1
 
 
 async def test_what_is_held_in_memory_is_bounded_and_told_as_lag(bench: Bench) -> None:

@@ -9,7 +9,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +143,7 @@ def _raised(error: BaseException) -> BaseException:
         return caught
 
 
-@pytest.fixture(autouse=True)
-def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`set_up_logging` is for a process; pytest has hooks of its own."""
-    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-
+pytestmark = pytest.mark.usefixtures("own_hooks")
 
 QUOTING = [
     asyncpg.DataError("invalid input for query argument $1: 'Canary Canarysson' (expected int)"),

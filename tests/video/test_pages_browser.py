@@ -9,6 +9,7 @@ from playwright.async_api import Browser, Page, Route, async_playwright
 
 from tests.connectors.sandbox_support import CHROMIUM_ARGUMENTS, chromium
 from tests.video.bridge_support import NOWHERE, PAT, PER, TextedGuests, Turn, World, world
+from tests.video.walk import one_time_code
 from video.plane.plane import ForwardingPlane
 from video.plane.port import VideoPaused
 
@@ -99,10 +100,7 @@ async def test_staff_a_patient_and_a_guest_meet() -> None:
 
         await lisa.click("#show-people")
         await lisa.click("#bring")
-        await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
-        await lisa.click("#one-time-code")
-        await until(lisa, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
-        code = (await lisa.inner_text("#invite-says")).split(": ")[1][:6]
+        code = await one_time_code(lisa)
         await lisa.keyboard.press("Escape")
         assert await lisa.evaluate("!document.querySelector('#invite').open && !document.querySelector('#side').hidden"), "one at a time"
         assert await pat.evaluate("document.querySelector('#bring, #invite') === null"), "patients invite nobody"

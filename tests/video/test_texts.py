@@ -51,6 +51,13 @@ async def staff(w: World, room: Room, last_chat: int = 0) -> Client:
     return client
 
 
+async def two_of_staff(w: World) -> tuple[Client, Client]:
+    room = w.room(ROOM)
+    lisa, gun = await staff(w, room), await w.line("gun", "staff", room)
+    await gun.say("hello")
+    return lisa, gun
+
+
 async def cookie(w: World) -> dict[str, str]:
     who = Pass("SE2321000016-LISA", "staff", "", name="Lisa Lindmyr", kept={"units": [UNIT]})
     return {"Cookie": f"staff={w.bridge.tokens.give(who, 'staff')}"}
@@ -208,9 +215,7 @@ async def test_a_line_is_shown_and_answered_for_when_it_is_kept_and_not_before(m
     monkeypatch.setattr("video.texts.KEPT_S_MAX", 60.0)
     texts = SlowTexts()
     async with world(texts=texts) as w:
-        room = w.room(ROOM)
-        lisa, gun = await staff(w, room), await w.line("gun", "staff", room)
-        await gun.say("hello")
+        lisa, gun = await two_of_staff(w)
         writing = asyncio.create_task(lisa.say("chat", text="Hej"))
         late = asyncio.create_task(w.api("POST", f"/api/rooms/{ROOM}/chat", "lisa", {"text": "Hej hej"}))
         await until(lambda: w.bridge.desk.meetings[ROOM].lines == 2)
@@ -225,9 +230,7 @@ async def test_whoever_writes_and_is_gone_at_once_is_read_by_the_others(monkeypa
     monkeypatch.setattr("video.texts.KEPT_S_MAX", 60.0)
     texts = SlowTexts()
     async with world(texts=texts) as w:
-        room = w.room(ROOM)
-        lisa, gun = await staff(w, room), await w.line("gun", "staff", room)
-        await gun.say("hello")
+        lisa, gun = await two_of_staff(w)
         await lisa.ws.send_json({"v": 1, "id": 99, "type": "chat", "text": "Hej"})
         await until(lambda: w.bridge.desk.meetings[ROOM].lines == 1)
         await lisa.ws.close()
@@ -273,6 +276,7 @@ async def test_who_leaves_before_a_line_is_shown_has_not_read_it(monkeypatch: py
         texts.may.set()
         await writing
         await until(lambda: texts.unread[ROOM, pid] is not None)
+        assert texts.unread[ROOM, pid][0] == 2, "from the line that they did not see"  # type: ignore[index]
 
 
 async def test_a_chat_room_is_on_no_topic_before_the_ledger_knows_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

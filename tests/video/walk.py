@@ -43,6 +43,14 @@ async def shows(page: Page, name: str) -> None:
     await until(page, f"document.body.dataset.section === '{name}'")
 
 
+async def one_time_code(page: Page) -> str:
+    """From the invitation's dialog, once it is filled."""
+    await until(page, "document.querySelector('#invite-text').value.includes('/m/')")
+    await page.click("#one-time-code")
+    await until(page, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
+    return (await page.inner_text("#invite-says")).split(": ")[1][:6]
+
+
 async def the_world(w: World) -> None:
     """The sandbox's world: people, letters, bookings, prints, what arrived."""
     world, now = w.sandbox.world, w.sandbox.sandbox.clock.now()
@@ -158,10 +166,7 @@ async def _staffs_day(w: World, lisa: Page, look: Look) -> str:
     await look("day-conference", lisa)
     await lisa.click("summary")
     await lisa.click("button.invite[data-room=room-1]")
-    await until(lisa, "document.querySelector('#invite-text').value.includes('/m/')")
-    await lisa.click("#one-time-code")
-    await until(lisa, "document.querySelector('#invite-says').textContent.includes('Engångskod')")
-    code = (await lisa.inner_text("#invite-says")).split(": ")[1][:6]
+    code = await one_time_code(lisa)
     await look("day-invite", lisa)
     for number, says, name in (("08-123 456 78", "Kontrollera", "fault"), ("070-123 45 67", "skickas", "sent")):
         await lisa.fill("#sms-number", number)
